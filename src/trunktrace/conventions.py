@@ -1,0 +1,225 @@
+"""Every attribute, span, event and metric name of trunktrace, spelled once.
+
+The reference page in the docs is generated from this module. Namespaces: `sip.*` says what any SIP
+element could say, `trunk.*` is commercial and routing identity, `rtp.*` is the trunk leg, `webrtc.*`
+the agent leg, `pstn.*` what lies beyond the carrier's edge, `trunktrace.*` our own diagnosis.
+Unknown is absent: never 0, never "", never an enum value `unknown` (one exception: `trunk.carrier`
+on the root of a call over SIP whose carrier nobody could name, at its end).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SCHEMA_URL: Final = "trunktrace/0.1"
+"""Sent with our own spans and metrics; experimental: names may still change."""
+
+SCOPE_NAME: Final = "trunktrace"
+"""Instrumentation scope of our own spans and metrics."""
+
+MAX_STRING_CHARACTERS: Final = 255
+"""String values are cut here: Jaeger on Elasticsearch ignores longer ones."""
+
+Type = Literal["string", "int", "double", "boolean", "string[]"]
+Scope = Literal["inherited", "root", "event", "span"]
+Privacy = Literal["public", "masked", "pseudonym", "pii"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute key: what it means, where it stands, and how private its value is."""
+
+    key: str
+    type: Type
+    scope: Scope
+    brief: str
+    unit: str | None = None
+    privacy: Privacy = "public"
+    source: str = "any"
+
+
+_table: dict[str, Attribute] = {}
+
+
+def _define(
+    key: str,
+    type: Type,
+    scope: Scope,
+    brief: str,
+    *,
+    unit: str | None = None,
+    privacy: Privacy = "public",
+    source: str = "any",
+) -> str:
+    _table[key] = Attribute(key, type, scope, brief, unit, privacy, source)
+    return key
+
+
+# Inherited: on the root call span and on every span below it -----------------------------------
+TRUNK_CARRIER: Final = _define("trunk.carrier", "string", "inherited", "slug of the carrier: `twilio`, `telnyx`, or the name in the directory", source="directory, host, provider id")
+TRUNK_ROUTE: Final = _define("trunk.route", "string", "inherited", "the operator's name for route, gateway or trunk: `us-east/primary`", source="directory")
+TRUNK_REGION: Final = _define("trunk.region", "string", "inherited", "signalling or media region of the trunk: `us1`", source="directory, host")
+SIP_CALL_DIRECTION: Final = _define("sip.call.direction", "string", "inherited", "`inbound` or `outbound`, from the agent's side", source="livekit")
+SIP_RESPONSE_STATUS_CODE: Final = _define("sip.response.status_code", "int", "inherited", "final answer to the INVITE: 200 once answered, else the failure code", source="livekit, carrier")
+RTP_CODEC: Final = _define("rtp.codec", "string", "inherited", "lower-case IANA subtype negotiated on the trunk leg: `pcmu`, `g722`", source="bridge log, carrier, user")
+RTP_LOSS_RATIO: Final = _define("rtp.loss_ratio", "double", "inherited", "trunk-leg loss of the part of the call that the span belongs to: spans of a turn, towards the agent over the caller's speech; `tts_*` and `agent_speaking`, towards the caller over their own time; others, towards the agent over their own time; root, the worse direction of the whole call", unit="1", source="bridge, carrier, estimate")
+RTP_LOSS_METHOD: Final = _define("rtp.loss_method", "string", "inherited", "beside every `rtp.loss_ratio`: `counted` by a receiver on that leg, or `estimated` by the agent from its packet rate", source="as rtp.loss_ratio")
+
+# Root call span only ---------------------------------------------------------------------------
+TRUNK_ID: Final = _define("trunk.id", "string", "root", "LiveKit `ST_`, Twilio `TK`, Telnyx connection id", source="livekit")
+TRUNK_FAULT: Final = _define("trunk.fault", "string", "root", "whose fault a failure is: `none`, `caller`, `callee`, `carrier`, `network`, `operator`, `platform`, `agent`, `intermediary`", source="diagnosis")
+TRUNK_FAILOVER_COUNT: Final = _define("trunk.failover.count", "int", "root", "advances to another trunk")
+TRUNK_FAILOVER_PATH: Final = _define("trunk.failover.path", "string", "root", "`telnyx:503>twilio:200`")
+SIP_CALL_ID: Final = _define("sip.call_id", "string", "root", "SIP `Call-ID` of the leg at the bridge; its host part is cut if it is an IP address", source="livekit")
+SIP_SESSION_ID: Final = _define("sip.session_id", "string", "root", "RFC 7989 Session-ID, 32 hex digits", source="header")
+SIP_PROVIDER_CALL_ID: Final = _define("sip.provider.call_id", "string", "root", "Twilio CallSid, Telnyx call leg id, Amazon contact id", source="livekit")
+LIVEKIT_SIP_CALL_ID: Final = _define("livekit.sip.call_id", "string", "root", "LiveKit `SCL_`, the key of livekit-sip's own logs", source="livekit")
+LIVEKIT_SIP_RULE_ID: Final = _define("livekit.sip.rule_id", "string", "root", "LiveKit `SDR_`, the dispatch rule of an inbound call", source="livekit")
+SIP_CALL_OUTCOME: Final = _define("sip.call.outcome", "string", "root", "`answered`, `busy`, `no_answer`, `rejected`, `blocked`, `invalid_number`, `canceled`, `timeout`, `congestion`, `failed`, `loop`, `redirected`")
+SIP_CALL_OUTCOME_DETAIL: Final = _define("sip.call.outcome_detail", "string", "root", "`auth`, `identity`, `media`, `our_limit`, `billing`, ...")
+SIP_RESPONSE_REASON: Final = _define("sip.response.reason", "string", "root", "reason phrase of the final response")
+SIP_REASON_Q850: Final = _define("sip.reason.q850", "int", "root", "Q.850 cause from `Reason` (RFC 3326)")
+SIP_HANGUP_SOURCE: Final = _define("sip.hangup.source", "string", "root", "`caller`, `callee`, `agent`, `carrier`, `platform`; absent where the evidence does not reach")
+SIP_SETUP_MS: Final = _define("sip.setup_ms", "double", "root", "INVITE to 2xx", unit="ms")
+SIP_PDD_MS: Final = _define("sip.pdd_ms", "double", "root", "INVITE to first 18x", unit="ms")
+SIP_RING_MS: Final = _define("sip.ring_ms", "double", "root", "first 18x to 2xx", unit="ms")
+SIP_CALL_DURATION_MS: Final = _define("sip.call.duration_ms", "double", "root", "answer to BYE", unit="ms")
+SIP_ATTEMPT_COUNT: Final = _define("sip.attempt_count", "int", "root", "INVITEs sent for this call")
+SIP_DTMF_COUNT: Final = _define("sip.dtmf_count", "int", "root", "DTMF digits received; the digits themselves are never recorded", source="livekit")
+SIP_TRANSPORT: Final = _define("sip.transport", "string", "root", "`udp`, `tcp`, `tls`")
+SIP_MEDIA_ENCRYPTION: Final = _define("sip.media_encryption", "string", "root", "`none`, `srtp`")
+SIP_STIR_ATTESTATION: Final = _define("sip.stir.attestation", "string", "root", "`A`, `B`, `C`, `none`")
+SIP_ANSWERED_BY: Final = _define("sip.answered_by", "string", "root", "`human`, `machine`")
+SIP_CALLER_NUMBER: Final = _define("sip.caller.number", "string", "root", "country code and last two digits, `+1*******34`; what is not E.164 is masked whole", privacy="masked")
+SIP_CALLEE_NUMBER: Final = _define("sip.callee.number", "string", "root", "country code and last two digits, `+1*******34`; what is not E.164 is masked whole", privacy="masked")
+SIP_CALLER_HASH: Final = _define("sip.caller.hash", "string", "root", "`KEYID:` and HMAC-SHA256 of the E.164 number, first 16 hex digits; absent without a key", privacy="pseudonym")
+SIP_CALLEE_HASH: Final = _define("sip.callee.hash", "string", "root", "`KEYID:` and HMAC-SHA256 of the E.164 number, first 16 hex digits; absent without a key", privacy="pseudonym")
+SIP_CALLER_COUNTRY: Final = _define("sip.caller.country", "string", "root", "ISO 3166 alpha-2")
+SIP_CALLEE_COUNTRY: Final = _define("sip.callee.country", "string", "root", "ISO 3166 alpha-2")
+SIP_CALLER_PII_NUMBER: Final = _define("sip.caller.pii.number", "string", "root", "in clear; only if asked for", privacy="pii")
+SIP_CALLEE_PII_NUMBER: Final = _define("sip.callee.pii.number", "string", "root", "in clear; only if asked for", privacy="pii")
+RTP_PAYLOAD_TYPE: Final = _define("rtp.payload_type", "int", "root", "RTP payload type")
+RTP_CLOCK_RATE_HZ: Final = _define("rtp.clock_rate_hz", "int", "root", "RTP clock rate", unit="Hz")
+RTP_PTIME_MS: Final = _define("rtp.ptime_ms", "int", "root", "packet time", unit="ms")
+RTP_RTT_MS: Final = _define("rtp.rtt_ms", "double", "root", "round-trip time of the trunk leg, mean", unit="ms")
+RTP_RTT_MAX_MS: Final = _define("rtp.rtt_max_ms", "double", "root", "round-trip time of the trunk leg, largest", unit="ms")
+WEBRTC_RTT_MS: Final = _define("webrtc.rtt_ms", "double", "root", "round-trip time of the agent leg", unit="ms")
+WEBRTC_IN_CONCEALMENT_RATIO: Final = _define("webrtc.in.concealment_ratio", "double", "root", "share of samples that the agent's jitter buffer made up", unit="1")
+TRUNKTRACE_MEDIA_STATE: Final = _define("trunktrace.media.state", "string", "root", "`good`, `degraded`, `bad`, `one_way`")
+TRUNKTRACE_FAILURE_MODE: Final = _define("trunktrace.failure.mode", "string", "root", "the worst of `call_setup_failure`, `media_degradation`, `one_way_audio`, `failover_loop`, `misrouting`; absent when none")
+TRUNKTRACE_FAILURE_EVIDENCE: Final = _define("trunktrace.failure.evidence", "string[]", "root", "rule ids: `OWA-1`, `FOL-2`")
+TRUNKTRACE_RECORDING_START_DELAY_MS: Final = _define("trunktrace.recording.start_delay_ms", "double", "root", "answer to the first recorded audio", unit="ms")
+TRUNKTRACE_SOURCES: Final = _define("trunktrace.sources", "string[]", "root", "who said what: `livekit`, `directory`, `api`, `livekit-sip`, ...")
+
+# Events ----------------------------------------------------------------------------------------
+EVENT_SIP_STATE: Final = "sip.state"
+EVENT_SIP_LEG: Final = "sip.leg"
+EVENT_WINDOW: Final = "trunk.window"
+EVENT_FAILURE: Final = "trunktrace.failure"
+EVENT_FACT_CONFLICT: Final = "trunktrace.fact_conflict"
+SIP_CALL_STATE: Final = _define("sip.call.state", "string", "event", "`dialing`, `ringing`, `automation`, `active`, `hangup`", source="livekit")
+LIVEKIT_DISCONNECT_REASON: Final = _define("livekit.disconnect_reason", "string", "event", "LiveKit's DisconnectReason, lower case, on `sip.state` hangup and `sip.leg`. `client_initiated` does not say who hung up: a 503 and a media timeout look the same", source="livekit")
+TRUNKTRACE_LEG: Final = _define("trunktrace.leg", "string", "event", "`agent`, `trunk`, `pstn`")
+RTP_DIRECTION: Final = _define("rtp.direction", "string", "event", "`in` towards the agent, `out` towards the caller")
+TRUNKTRACE_WINDOW_START_UNIX_MS: Final = _define("trunktrace.window.start_unix_ms", "int", "event", "start of the time that is spoken of", unit="ms")
+TRUNKTRACE_WINDOW_END_UNIX_MS: Final = _define("trunktrace.window.end_unix_ms", "int", "event", "end of the time that is spoken of", unit="ms")
+CONFLICT_KEY: Final = _define("trunktrace.conflict.key", "string", "event", "the key on which two sources disagree")
+CONFLICT_KEPT: Final = _define("trunktrace.conflict.kept", "string", "event", "the value that stands")
+CONFLICT_KEPT_SOURCE: Final = _define("trunktrace.conflict.kept_source", "string", "event", "who said it")
+CONFLICT_REFUSED: Final = _define("trunktrace.conflict.refused", "string", "event", "the value that was refused")
+CONFLICT_REFUSED_SOURCE: Final = _define("trunktrace.conflict.refused_source", "string", "event", "who said that")
+
+# Spans of our own ------------------------------------------------------------------------------
+SPAN_CALL: Final = "sip.call"
+SPAN_RECORD: Final = "trunk.record"
+TRUNKTRACE_SOURCE: Final = _define("trunktrace.source", "string", "span", "on `trunk.record`: the system that wrote the record")
+TRUNKTRACE_MATCH_METHOD: Final = _define("trunktrace.match.method", "string", "span", "on `trunk.record`: by which id the record was joined to the call")
+TRUNKTRACE_RECORD_COMPLETENESS: Final = _define("trunktrace.record.completeness", "string", "span", "on `trunk.record`: `partial` or `complete`")
+ERROR_TYPE: Final = _define("error.type", "string", "span", "the SIP code as a string, or `timeout`, `dns`, `transport`, `sdp`, `carrier_blocked`; on `sip.call` the exception's class")
+
+# Media keys, by leg and direction --------------------------------------------------------------
+_MEDIA: Final[tuple[tuple[str, Type, str | None, str], ...]] = (
+    ("packet_count", "int", None, "packets received in that direction"),
+    ("lost_count", "int", None, "packets lost in that direction"),
+    ("discarded_count", "int", None, "packets that came too late to be played"),
+    ("loss_ratio", "double", "1", "packets lost of packets sent"),
+    ("burst_ratio", "double", "1", "burst ratio as in ITU-T G.107; 1 is random loss"),
+    ("jitter_ms", "double", "ms", "interarrival jitter (RFC 3550), mean"),
+    ("jitter_max_ms", "double", "ms", "interarrival jitter (RFC 3550), largest"),
+    ("clipping_ratio", "double", "1", "share of voiced samples that are clipped"),
+    ("silence_ratio", "double", "1", "share of the time that is silent"),
+    ("mos", "double", None, "mean opinion score, 1 to 4.5"),
+    ("r_factor", "double", None, "transmission rating of ITU-T G.107"),
+    ("mos_algorithm", "string", None, "`g107-2015`, `vendor`, `freeswitch`, `mes`, `rtpengine`"),
+)  # fmt: skip
+_PREFIX: Final = {"trunk": "rtp", "agent": "webrtc", "pstn": "pstn"}
+_PLACES: Final = {"trunk": "the trunk leg", "agent": "the agent leg", "pstn": "beyond the edge"}
+_SUFFIXES_ELSEWHERE: Final = frozenset({"loss_ratio", "jitter_ms"})
+
+
+def _define_media() -> dict[tuple[str, str, str], str]:
+    keys: dict[tuple[str, str, str], str] = {}
+    for leg, prefix in _PREFIX.items():
+        for direction, towards in (("in", "the agent"), ("out", "the caller")):
+            for suffix, type, unit, brief in _MEDIA:
+                if leg != "trunk" and suffix not in _SUFFIXES_ELSEWHERE:
+                    continue
+                keys[leg, direction, suffix] = _define(
+                    f"{prefix}.{direction}.{suffix}",
+                    type,
+                    "root",
+                    f"{brief}; {_PLACES[leg]}, towards {towards}",
+                    unit=unit,
+                )
+    return keys
+
+
+MEDIA_KEYS: Final = _define_media()
+"""(leg, direction, fact) to key: `("trunk", "in", "loss_ratio")` is `rtp.in.loss_ratio`."""
+
+ROUND_TRIP_KEYS: Final = {("trunk", "rtt_ms"): RTP_RTT_MS, ("agent", "rtt_ms"): WEBRTC_RTT_MS}
+"""(leg, fact) to key, for what has no direction."""
+
+ATTRIBUTES: Final[dict[str, Attribute]] = dict(_table)
+"""Every key of ours by its name, in the order of this page."""
+
+INHERITED_BY_DEFAULT: Final = (
+    TRUNK_CARRIER,
+    TRUNK_ROUTE,
+    TRUNK_REGION,
+    SIP_CALL_DIRECTION,
+    SIP_RESPONSE_STATUS_CODE,
+    RTP_CODEC,
+    RTP_LOSS_RATIO,
+    RTP_LOSS_METHOD,
+)
+"""The seven keys that children carry, and the method that stands beside a loss."""
+
+UNKNOWN_CARRIER: Final = "unknown"
+"""`trunk.carrier` on the root of a call over SIP whose carrier nobody could name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: its instrument, its unit and what it answers."""
+
+    name: str
+    instrument: Literal["counter", "histogram", "updowncounter"]
+    unit: str
+    brief: str
+
+
+INTERNAL_ERRORS: Final = "trunktrace.internal_errors"
+FACTS_DROPPED: Final = "trunktrace.facts.dropped"
+CALLS_EVICTED: Final = "trunktrace.calls.evicted"
+METRICS: Final = (
+    Metric(INTERNAL_ERRORS, "counter", "{error}", "failures inside trunktrace that were swallowed, by place"),
+    Metric(FACTS_DROPPED, "counter", "{fact}", "facts that were refused: unknown name, wrong type, absurd value"),
+    Metric(CALLS_EVICTED, "counter", "{call}", "calls forgotten because too many were open"),
+)  # fmt: skip
+
+
+def media_key(leg: str, direction: str, fact: str) -> str | None:
+    """The key of a media fact, or None where this vocabulary has none for that leg."""
+    return MEDIA_KEYS.get((leg, direction, fact))

@@ -1,0 +1,1 @@
+"""Calls without a server, through the same instrumentation: what `trunktrace demo` shows."""

@@ -1,0 +1,74 @@
+"""A tracer provider from the standard `OTEL_*` environment, with our exporters in it."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import entry_points
+from typing import Final
+from urllib.parse import urlsplit
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+
+from trunktrace.export.late import LateFactsExporter
+from trunktrace.export.redacting import RedactingExporter
+from trunktrace.guard import warn_once
+from trunktrace.processor import CallSpanProcessor
+
+_GRPC_PORT: Final = 4317
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+
+def provider_from_environment() -> TracerProvider | None:
+    """A provider as the environment asks for; None where it asks for none.
+
+    It is asked for by `OTEL_TRACES_EXPORTER` (names of installed exporters, `none` for none) or by
+    an OTLP endpoint. Without either nothing is made: an exporter to a collector that nobody runs
+    would only fill the log. `OTEL_SDK_DISABLED`, sampler, resource and batch settings are the SDK's.
+    The OTLP protocol is the environment's, else gRPC for port 4317 and HTTP for any other.
+    """
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    exporters = [found for name in exporter_names() if (found := _exporter(name)) is not None]
+    if not exporters:
+        return None
+    provider = TracerProvider()
+    provider.add_span_processor(CallSpanProcessor())
+    for exporter in exporters:
+        wrapped = LateFactsExporter(RedactingExporter(exporter))
+        provider.add_span_processor(BatchSpanProcessor(wrapped))
+    return provider
+
+
+def exporter_names() -> tuple[str, ...]:
+    """Entry point names of the span exporters that the environment asks for."""
+    asked = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
+    if not asked:
+        asked = "otlp" if _first(_ENDPOINTS) else "none"
+    names = (name.strip() for name in asked.split(","))
+    return tuple(_otlp_name() if n == "otlp" else n for n in names if n and n != "none")
+
+
+def _otlp_name() -> str:
+    protocol = _first(_PROTOCOLS)
+    if not protocol:
+        port = urlsplit(_first(_ENDPOINTS)).port
+        protocol = "grpc" if port == _GRPC_PORT else "http/protobuf"
+    return "otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http"
+
+
+def _exporter(name: str) -> SpanExporter | None:
+    for found in entry_points(group="opentelemetry_traces_exporter", name=name):
+        exporter: SpanExporter = found.load()()
+        return exporter
+    warn_once(
+        f"exporter:{name}",
+        "trunktrace: OTEL_TRACES_EXPORTER asks for %r, which is not installed; left out",
+        name,
+    )
+    return None
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), "")

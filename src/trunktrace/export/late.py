@@ -1,0 +1,229 @@
+"""An exporter that waits for a call's facts, so that spans that ended early carry them too."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from trunktrace import conventions as c
+from trunktrace.errors import ConfigurationError
+from trunktrace.export import installed
+from trunktrace.export.rebuild import rebuilt
+from trunktrace.facts import Value
+from trunktrace.guard import guard
+from trunktrace.livecall import LiveCall
+from trunktrace.registry import CallMemory
+from trunktrace.spans import LOSS_KEYS
+
+_POLL_S: Final = 0.25
+_DEFAULT_KEYS: Final = frozenset(c.INHERITED_BY_DEFAULT)
+
+
+class _Held:
+    """The spans of one call that wait, and since when."""
+
+    __slots__ = ("call", "settled_at", "since", "spans")
+
+    def __init__(self, call: LiveCall, now: float) -> None:
+        self.call = call
+        self.since = now
+        self.settled_at: float | None = None
+        self.spans: list[ReadableSpan] = []
+
+
+class LateFactsExporter(SpanExporter):
+    """Holds a call's spans until the call is settled, adds the facts that became known since they
+    ended, and passes them on to `exporter`.
+
+    A call is settled when its carrier and route, direction and final code are known or can no longer
+    come. Spans are also passed on when the call's root ends, on `force_flush` and `shutdown`, after
+    `max_hold_s` seconds, and when more than `max_spans` are held (the longest held call first):
+    by a timer of its own, since the SDK does not call an exporter while nothing ends. `grace_s` is
+    how long after settlement spans still wait for what comes just behind it, such as the codec.
+    Spans of no call pass through at once, as the same objects.
+
+    Raises ConfigurationError for bounds that are not positive.
+    """
+
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        *,
+        max_spans: int = 2048,
+        max_hold_s: float = 30.0,
+        grace_s: float = 1.0,
+        memory: CallMemory | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if max_spans < 1:
+            raise ConfigurationError("max_spans", max_spans, "give at least 1")
+        if not max_hold_s > 0:
+            raise ConfigurationError("max_hold_s", max_hold_s, "give more than 0 seconds")
+        if grace_s < 0:
+            raise ConfigurationError("grace_s", grace_s, "give 0 or more seconds")
+        self._exporter = exporter
+        self._max_spans = max_spans
+        self._max_hold_s = max_hold_s
+        self._grace_s = grace_s
+        self._memory = memory if memory is not None else CallMemory()
+        self._clock = clock
+        self._held: dict[int, _Held] = {}
+        self._lock = threading.Lock()
+        self._export_lock = threading.Lock()
+        self._wake = threading.Event()
+        self._timer: threading.Thread | None = None
+        self._pid = os.getpid()
+        self._closed = False
+        installed.note(self)
+
+    @property
+    def held_spans(self) -> int:
+        """How many spans are waiting now."""
+        with self._lock:
+            return self._count()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Pass on what need not wait, hold the rest. The answer is that of the wrapped exporter."""
+        ready: list[ReadableSpan] = []
+        with self._lock:
+            self._after_fork()
+            for span in spans:
+                call = self._memory.find(span)
+                if call is None:
+                    ready.append(span)
+                    continue
+                held = self._held.setdefault(id(call), _Held(call, self._clock()))
+                held.spans.append(span)
+            due = self._take_due()
+            waiting = bool(self._held) and not self._closed
+        if waiting:
+            self._start_timer()
+        return self._pass_on(ready, due)
+
+    def release_due(self) -> None:
+        """Pass on what is due by now; the timer's step, and a test's."""
+        with self._lock:
+            due = self._take_due()
+        if due:
+            self._pass_on([], due)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Pass on everything that is held, with what is known by now."""
+        self._release_all()
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self) -> None:
+        """Pass on everything that is held, then shut the wrapped exporter down."""
+        with self._lock:
+            self._closed = True
+        self._wake.set()
+        self._release_all()
+        self._exporter.shutdown()
+
+    def _release_all(self) -> None:
+        with self._lock:
+            due = list(self._held.values())
+            self._held.clear()
+        if due:
+            self._pass_on([], due)
+
+    def _take_due(self) -> list[_Held]:
+        """Remove and return what need not wait any longer; the caller holds the lock."""
+        now = self._clock()
+        due = [held for held in self._held.values() if self._is_due(held, now)]
+        for held in due:
+            del self._held[id(held.call)]
+        while self._count() > self._max_spans:
+            oldest = next(iter(self._held.values()))
+            due.append(self._held.pop(id(oldest.call)))
+        return due
+
+    def _is_due(self, held: _Held, now: float) -> bool:
+        if self._closed or held.call.finished or now - held.since >= self._max_hold_s:
+            return True
+        if not held.call.settled:
+            held.settled_at = None
+            return False
+        if held.settled_at is None:
+            held.settled_at = now
+        return now - held.settled_at >= self._grace_s
+
+    def _count(self) -> int:
+        return sum(len(held.spans) for held in self._held.values())
+
+    def _pass_on(self, ready: list[ReadableSpan], due: list[_Held]) -> SpanExportResult:
+        for held in due:
+            ready.extend(_completed(span, held.call) for span in held.spans)
+        if not ready:
+            return SpanExportResult.SUCCESS
+        # Two threads export: the batch processor's and our timer. The wrapped one expects one.
+        with self._export_lock:
+            return self._exporter.export(ready)
+
+    def _start_timer(self) -> None:
+        with self._lock:
+            if self._timer is not None and self._timer.is_alive():
+                return
+            self._timer = threading.Thread(
+                target=self._run, name="trunktrace-late-facts", daemon=True
+            )
+            self._timer.start()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._wake.wait(_POLL_S)
+            try:
+                self.release_due()
+            except Exception as error:
+                guard.swallowed("late_facts.timer", error)
+            with self._lock:
+                if not self._held:
+                    self._timer = None
+                    return
+
+    def _after_fork(self) -> None:
+        # A forked child has neither the timer nor a right to the parent's spans.
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._held.clear()
+            self._timer = None
+
+
+def _completed(span: ReadableSpan, call: LiveCall) -> ReadableSpan:
+    """`span` with the facts that became known after it ended; the same object if none did."""
+    try:
+        missing = _missing(span, call)
+        if not missing:
+            return span
+        return rebuilt(span, attributes={**(span.attributes or {}), **missing})
+    except Exception as error:
+        guard.swallowed("late_facts.complete", error)
+        return span
+
+
+def _missing(span: ReadableSpan, call: LiveCall) -> dict[str, Value]:
+    present = span.attributes or {}
+    is_root = span.parent is None and span.context is not None and (
+        span.context.trace_id == call.trace_id
+    )
+    if is_root or (span.context is not None and span.context.span_id == call.root_span_id):
+        return {key: value for key, value in call.attributes.items() if key not in present}
+    views = call.spans.views
+    keys = views[0].keys if views else _DEFAULT_KEYS
+    missing = {
+        key: value
+        for key, value in call.attributes.items()
+        if key in keys and key not in LOSS_KEYS and key not in present
+    }
+    if span.context is not None and c.RTP_LOSS_RATIO in keys:
+        loss = call.loss_of(
+            span.name, span.context.span_id, span.start_time or 0, span.end_time or 0
+        )
+        missing |= {key: value for key, value in loss.items() if present.get(key) != value}
+    return missing

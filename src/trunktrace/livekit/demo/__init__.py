@@ -1,0 +1,1 @@
+"""Small fakes that let the real AgentSession hold a call with nobody there."""

@@ -1,0 +1,146 @@
+"""One job of a LiveKit worker as a call: opened where the entrypoint starts, whatever is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import create_key
+
+from trunktrace.guard import guarded, swallowing, warn_once
+from trunktrace.livecall import CALL_KEY, LiveCall
+from trunktrace.livekit import providers
+from trunktrace.livekit.room import RoomObserver
+from trunktrace.livekit.settings import Settings
+from trunktrace.livekit.trunks import learned
+from trunktrace.registry import calls
+from trunktrace.start import open_call
+
+_JOB_KEY: Final = create_key("trunktrace-job")
+_by_session: Final[WeakKeyDictionary[Any, JobCall]] = WeakKeyDictionary()
+
+
+class JobCall:
+    """The call of one job: its live call, its room's observer, and the provider that it uses."""
+
+    def __init__(self, ctx: Any, call: LiveCall, settings: Settings) -> None:
+        self.ctx = ctx
+        self.call = call
+        self.provider = providers.livekit_provider()
+        self.observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings)
+
+    @guarded
+    def connected(self) -> None:
+        """The job's room is connected: who is in it already?"""
+        if not _is_fake(self.ctx):
+            self.call.outlives_root = True
+        self.observer.scan()
+
+    @guarded
+    def check_provider(self) -> None:
+        """Adopt a provider that the entrypoint has set, and say where it should be set."""
+        provider = providers.livekit_provider()
+        if provider is None or provider is self.provider:
+            return
+        self.provider = provider
+        providers.adopt(provider)
+        warn_once(
+            "provider",
+            "The tracer provider was set inside the entrypoint: LiveKit's root span is lost to it "
+            "and the trace splits. Set it where the process starts instead: "
+            "server.setup_fnc = a function that calls set_tracer_provider(...).",
+        )
+
+    @guarded
+    def entrypoint_ended(self, error: BaseException | None) -> None:
+        """Take what an exception knows; finish a call that no span will finish."""
+        self.check_provider()
+        if getattr(error, "sip_status_code", None) is not None and error is not None:
+            self.observer.dial_failed(error)
+        if error is not None and not self.ctx.room.isconnected():
+            self.call.conclude()
+        root = self.call.root
+        sampled = root is not None and root.is_recording()
+        if not sampled and not self.ctx.room.isconnected():
+            calls.close(self.call)
+
+
+def current_job() -> JobCall | None:
+    """The job call of the running code, if there is one."""
+    found = otel_context.get_value(_JOB_KEY)
+    return found if isinstance(found, JobCall) else None
+
+
+def job_of_session(session: Any) -> JobCall | None:
+    """The job call in which an `AgentSession` was started."""
+    return _by_session.get(session)
+
+
+def note_session(session: Any, job: JobCall) -> None:
+    """Remember in which job call an `AgentSession` was started."""
+    _by_session[session] = job
+
+
+async def run_entrypoint(
+    entrypoint: Callable[..., Awaitable[Any]],
+    settings: Settings,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Run the user's entrypoint as a call. Its result, exceptions and cancellation pass through."""
+    token = None
+    job: JobCall | None = None
+    with swallowing("job.open"):
+        job = open_job(args[0] if args else next(iter(kwargs.values()), None), settings)
+        if job is not None:
+            token = otel_context.attach(context_of(job))
+            job.observer.start()
+            learned(job.ctx, settings, job.observer)
+    error: BaseException | None = None
+    try:
+        return await entrypoint(*args, **kwargs)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        if job is not None:
+            job.entrypoint_ended(error)
+        if token is not None:
+            with swallowing("job.detach"):
+                otel_context.detach(token)
+
+
+def context_of(job: JobCall) -> otel_context.Context:
+    """The current context with this job's call in it."""
+    return otel_context.set_value(_JOB_KEY, job, otel_context.set_value(CALL_KEY, job.call))
+
+
+def open_job(ctx: Any, settings: Settings) -> JobCall | None:
+    """Open the call of a job; None where it is open already, or where nothing is traced."""
+    if not hasattr(ctx, "room"):
+        warn_once("ctx", "trunktrace: the entrypoint's first argument is no JobContext; not traced")
+        return None
+    span = trace.get_current_span()
+    context = span.get_span_context()
+    if not context.is_valid:
+        warn_once(
+            "untraced",
+            "trunktrace: there is no tracer provider, so nothing is traced. Set "
+            "OTEL_EXPORTER_OTLP_ENDPOINT, or set a provider in server.setup_fnc.",
+        )
+        return None
+    running = current_job()
+    if running is not None and running.call.trace_id == context.trace_id:
+        return None
+    providers.adopt(providers.livekit_provider())
+    owns_trace = getattr(span, "parent", None) is None
+    call = open_call(span, owns_trace=owns_trace, redaction=settings.redaction)
+    return JobCall(ctx, call, settings)
+
+
+def _is_fake(ctx: Any) -> bool:
+    is_fake_job = getattr(ctx, "is_fake_job", None)
+    return bool(is_fake_job()) if callable(is_fake_job) else False

@@ -1,0 +1,96 @@
+"""One SIP participant of a room: what it has said so far, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trunktrace.livekit.participant import direction_of, state_of
+
+MOST_LATE_S = 5.0
+"""An inbound participant that joins later than this after the room was made did not make it, so
+the room's creation says nothing about its INVITE."""
+
+
+class Leg:
+    """A SIP leg of the room. Times are unix seconds; None is not seen."""
+
+    __slots__ = (
+        "active_at",
+        "attributes",
+        "disconnected",
+        "first_seen_at",
+        "hangup_at",
+        "headers_asked",
+        "identity",
+        "invited_at",
+        "name",
+        "progress_at",
+        "state",
+        "told",
+    )
+
+    def __init__(self, identity: str, name: str, now_s: float) -> None:
+        self.identity = identity
+        self.name = name
+        self.attributes: dict[str, str] = {}
+        self.first_seen_at = now_s
+        self.invited_at: float | None = None
+        self.progress_at: float | None = None
+        self.active_at: float | None = None
+        self.hangup_at: float | None = None
+        self.state: str | None = None
+        self.disconnected = False
+        self.headers_asked = False
+        self.told = False
+
+    @property
+    def direction(self) -> str:
+        """`inbound` or `outbound`."""
+        return direction_of(self.attributes)
+
+    def take(self, attributes: Mapping[str, object]) -> None:
+        """Add attributes; what is not text is left out."""
+        self.attributes.update(
+            {k: v for k, v in attributes.items() if isinstance(k, str) and isinstance(v, str)}
+        )
+
+    def advance(self, now_s: float) -> str | None:
+        """The new state if it changed, with its time noted; None if it did not."""
+        state = state_of(self.attributes)
+        if state is None or state == self.state:
+            return None
+        # An answered call does not ring again: attributes can be written by any key holder.
+        if self.active_at is not None and state in ("dialing", "ringing"):
+            return None
+        if state == "ringing" and self.progress_at is None:
+            self.progress_at = now_s
+        elif state == "active" and self.active_at is None:
+            self.active_at = now_s
+        elif state == "hangup" and self.hangup_at is None:
+            self.hangup_at = now_s
+        self.state = state
+        return state
+
+    def invited(self, room_created_at: float | None) -> float | None:
+        """When the INVITE was sent or came, as far as the agent's side can tell."""
+        if self.invited_at is not None or self.direction == "outbound":
+            return self.invited_at
+        if room_created_at is None or not 0 <= self.first_seen_at - room_created_at < MOST_LATE_S:
+            return None
+        return room_created_at
+
+    def timings(self, room_created_at: float | None) -> dict[str, object]:
+        """Setup, post-dial delay, ringing and duration in milliseconds, those that are known."""
+        invited = self.invited(room_created_at)
+        outbound = self.direction == "outbound"
+        spans = {
+            "setup_ms": (invited, self.active_at),
+            "pdd_ms": (invited, self.progress_at) if outbound else (None, None),
+            "ring_ms": (self.progress_at, self.active_at) if outbound else (None, None),
+            "duration_ms": (self.active_at, self.hangup_at),
+        }
+        return {
+            name: (end - start) * 1000.0
+            for name, (start, end) in spans.items()
+            if start is not None and end is not None and end >= start
+        }

@@ -1,0 +1,138 @@
+"""The methods of LiveKit that we observe, and nothing else; wrapt, so that they can be undone.
+
+Observed are public methods, and one private one where nothing public tells (which participant a
+session takes as its caller); a name that a version does not have is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+
+import wrapt
+
+from trunktrace.guard import swallowing
+from trunktrace.livekit import pickling, providers
+from trunktrace.livekit.job import current_job, job_of_session, note_session
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+def _job_context_init(wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
+    # A job's context is made after the user's setup_fnc and before the job's first span.
+    result = wrapped(*args, **kwargs)
+    providers.ensure_provider()
+    return result
+
+
+async def _job_context_connect(wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
+    result = await wrapped(*args, **kwargs)
+    job = current_job()
+    if job is not None:
+        job.connected()
+    return result
+
+
+def _session_start(wrapped: Callable[..., Any], session: Any, args: Any, kwargs: Any) -> Any:
+    with swallowing("patches.session_start"):
+        job = pickling.late_job(kwargs.get("room"))
+        if job is not None:
+            note_session(session, job)
+            job.check_provider()
+    return wrapped(*args, **kwargs)
+
+
+def _session_linked(wrapped: Callable[..., Any], session: Any, args: Any, kwargs: Any) -> Any:
+    with swallowing("patches.session_linked"):
+        job = job_of_session(session)
+        if job is not None and args:
+            job.observer.linked(args[0])
+    return wrapped(*args, **kwargs)
+
+
+async def _create_sip_participant(
+    wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any
+) -> Any:
+    job = current_job()
+    if job is None:
+        return await wrapped(*args, **kwargs)
+    request = args[0] if args else next(iter(kwargs.values()), None)
+    job.observer.dial_started(request)
+    try:
+        answer = await wrapped(*args, **kwargs)
+    except Exception as error:
+        job.observer.dial_failed(error)
+        raise
+    if getattr(request, "wait_until_answered", False):
+        job.observer.dial_answered()
+    return answer
+
+
+_OBSERVED: Final[tuple[tuple[str, str, Wrapper], ...]] = (
+    ("livekit.agents", "JobContext.__init__", _job_context_init),
+    ("livekit.agents", "JobContext.connect", _job_context_connect),
+    ("livekit.agents", "AgentServer.rtc_session", pickling.observe_rtc_session),
+    ("livekit.agents", "AgentSession.start", _session_start),
+    ("livekit.agents", "AgentSession._on_room_io_participant_linked", _session_linked),
+    ("livekit.api.sip_service", "SipService.create_sip_participant", _create_sip_participant),
+)
+"""(module, class.method, wrapper); a class is patched where it is defined or re-exported."""
+
+
+class Patches:
+    """Installed once a process; `undo` puts every method back."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[Any, str, Any]] = []
+        self._lock = threading.RLock()
+        self._waiting = False
+
+    def install(self) -> None:
+        """Patch now if livekit-agents is loaded, else as soon as it is."""
+        with self._lock:
+            if self._undo:
+                return
+            if "livekit.agents" in sys.modules and _is_ready(sys.modules["livekit.agents"]):
+                self._patch_all()
+            elif not self._waiting:
+                self._waiting = True
+                wrapt.register_post_import_hook(lambda _: self._loaded(), "livekit.agents")
+
+    def _loaded(self) -> None:
+        with self._lock:
+            if self._waiting and not self._undo:
+                self._patch_all()
+            self._waiting = False
+
+    def _patch_all(self) -> None:
+        for module, path, wrapper in _OBSERVED:
+            with swallowing(f"patches.{path}"):
+                self._patch(module, path, wrapper)
+
+    def _patch(self, module: str, path: str, wrapper: Wrapper) -> None:
+        class_name, method = path.split(".")
+        owner = getattr(import_module(module), class_name, None)
+        original = None if owner is None else owner.__dict__.get(method)
+        if original is None:
+            return
+        setattr(owner, method, wrapt.FunctionWrapper(original, wrapper))
+        self._undo.append((owner, method, original))
+
+    def undo(self) -> None:
+        """Put every method back as it was."""
+        with self._lock:
+            self._waiting = False
+            while self._undo:
+                owner, method, original = self._undo.pop()
+                setattr(owner, method, original)
+
+
+def _is_ready(module: Any) -> bool:
+    # While the package is being imported its names come one by one.
+    return hasattr(module, "AgentSession") and hasattr(module, "JobContext")
+
+
+patches: Final = Patches()

@@ -1,0 +1,133 @@
+"""Whose tracer provider a job uses, and that nothing of it is lost when the process leaves."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from multiprocessing import util
+from typing import Final
+from weakref import WeakSet
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from trunktrace.export import installed
+from trunktrace.export.environment import provider_from_environment
+from trunktrace.guard import guard, guarded, swallowing, warn_once
+from trunktrace.livecall import LiveCall
+from trunktrace.registry import calls
+from trunktrace.start import ensure_processor
+
+FLUSH_S: Final = 5.0
+"""How long the end of a job may wait for its spans to leave."""
+
+_finalized: Final[WeakSet[TracerProvider]] = WeakSet()
+_lock: Final = threading.Lock()
+
+
+def livekit_provider() -> TracerProvider | None:
+    """The SDK provider that livekit-agents traces with now; None if there is none yet."""
+    from livekit.agents import telemetry
+
+    # `telemetry.set_tracer_provider` keeps it here and nowhere public; without the name the global
+    # provider is all that can be seen.
+    own = getattr(telemetry.tracer, "_tracer_provider", None)
+    for provider in (own, trace.get_tracer_provider()):
+        if isinstance(provider, TracerProvider):
+            return provider
+    return None
+
+
+@guarded
+def ensure_provider() -> None:
+    """Before a job's first span: the user's provider, else one from the OTEL_* environment."""
+    with _lock:
+        provider = livekit_provider()
+        if provider is None:
+            provider = provider_from_environment()
+            if provider is None:
+                return
+            trace.set_tracer_provider(provider)
+    adopt(provider)
+
+
+@guarded
+def adopt(provider: TracerProvider | None) -> None:
+    """Add our processor to a provider, and have it shut down when a job process leaves."""
+    if provider is None:
+        return
+    ensure_processor(provider)
+    _warn_of_missing_exporters()
+    with _lock:
+        if provider in _finalized:
+            return
+        _finalized.add(provider)
+    flusher.watch(provider)
+    if multiprocessing.parent_process() is not None:
+        # Job processes leave by os._exit: no atexit handler runs, multiprocessing's finalizers do.
+        util.Finalize(None, shut_down, args=(provider,), exitpriority=100)
+
+
+def shut_down(provider: TracerProvider) -> None:
+    """Shut the provider down, waiting `FLUSH_S` at most: a backend that is away holds nobody up."""
+    worker = threading.Thread(target=_quietly, args=(provider.shutdown,), daemon=True)
+    worker.start()
+    worker.join(FLUSH_S)
+
+
+def _quietly(function: object) -> None:
+    with swallowing("providers.flush"):
+        function()  # type: ignore[operator]
+
+
+class Flusher:
+    """Flushes the providers after a call has ended, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._providers: WeakSet[TracerProvider] = WeakSet()
+        self._due = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, provider: TracerProvider) -> None:
+        """Flush `provider` too from now on."""
+        with self._lock:
+            self._providers.add(provider)
+        calls.subscribe(self)
+
+    def call_opened(self, call: LiveCall) -> None:
+        """Nothing to do yet."""
+
+    def call_finished(self, call: LiveCall) -> None:
+        """Have the spans of the call sent soon, without waiting for it."""
+        self._due.set()
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._thread = threading.Thread(target=self._run, name="trunktrace-flush", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while self._due.wait(1.0):
+            self._due.clear()
+            for provider in tuple(self._providers):
+                try:
+                    provider.force_flush(int(FLUSH_S * 1000))
+                except Exception as error:
+                    guard.swallowed("providers.flush", error)
+
+
+flusher: Final = Flusher()
+
+
+def _warn_of_missing_exporters() -> None:
+    missing = {"LateFactsExporter", "RedactingExporter"} - installed.names()
+    if missing:
+        warn_once(
+            "exporters",
+            "trunktrace: %s not in your export pipeline. Without RedactingExporter LiveKit's own "
+            "attributes leave with phone numbers in clear; without LateFactsExporter spans that end "
+            "before a fact is known lack it. Wrap your exporter: BatchSpanProcessor("
+            "LateFactsExporter(RedactingExporter(exporter))).",
+            " and ".join(sorted(missing)) + (" are" if len(missing) > 1 else " is"),
+        )

@@ -1,0 +1,353 @@
+"""Watches a job's room and tells the live call what LiveKit says about its SIP participants."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from trunktrace import conventions as c
+from trunktrace.clock import clock
+from trunktrace.facts import CallFacts, Value
+from trunktrace.guard import guard, guarded, warn_once
+from trunktrace.livecall import LiveCall
+from trunktrace.livekit import participant as sip
+from trunktrace.livekit.headers import fetch_headers
+from trunktrace.livekit.legs import Leg
+from trunktrace.livekit.settings import Settings
+from trunktrace.merge import Rank
+from trunktrace.redaction import scrub
+from trunktrace.registry import calls
+
+SOURCE: Final = "livekit"
+_IDENTITY_FIELDS: Final = ("carrier", "route", "region")
+
+
+class RoomObserver:
+    """What the room says, as facts of the call: one SIP participant is the call, others are legs.
+
+    The call is the participant that the agent's session is linked to; before there is such a link,
+    the first SIP participant of the room.
+    """
+
+    def __init__(self, room: Any, job: Any, call: LiveCall, settings: Settings) -> None:
+        self._room = room
+        self._call = call
+        self._settings = settings
+        self._legs: dict[str, Leg] = {}
+        self._primary: Leg | None = None
+        self._linked: str | None = None
+        self._attempts = 0
+        self._dialed_at: float | None = None
+        self._context = contextvars.copy_context()
+        self._tasks: set[asyncio.Task[None]] = set()
+        created_ms = getattr(getattr(job, "room", None), "creation_time_ms", 0)
+        is_number = isinstance(created_ms, int) and not isinstance(created_ms, bool)
+        self._room_created_at = created_ms / 1000.0 if is_number and created_ms > 0 else None
+
+    def start(self) -> None:
+        """Subscribe to the room's events, and look at who is there already."""
+        handlers: dict[str, Callable[..., None]] = {
+            "participant_connected": self._on_participant,
+            "participant_active": self._on_participant,
+            "participant_attributes_changed": self._on_attributes,
+            "participant_disconnected": self._on_disconnected,
+            "sip_dtmf_received": self._on_dtmf,
+            "connection_state_changed": lambda *_: self.scan(),
+            "disconnected": self._on_room_ended,
+        }
+        for event, handler in handlers.items():
+            self._room.on(event, handler)
+        self.scan()
+
+    @guarded
+    def scan(self) -> None:
+        """Take up participants that were there before we listened."""
+        present = self._room.remote_participants
+        for participant in list(present.values()) if isinstance(present, Mapping) else []:
+            self._on_participant(participant)
+
+    @guarded
+    def linked(self, participant: Any) -> None:
+        """The agent's session took `participant` as its caller."""
+        if not _is_sip(participant):
+            return
+        self._linked = participant.identity
+        self._on_participant(participant)
+
+    # Outbound attempts --------------------------------------------------------------------------
+
+    @guarded
+    def dial_started(self, request: Any) -> None:
+        """An INVITE is about to be asked for. Beside an answered call it is a leg, not the call."""
+        if self._primary is not None and not self._primary.disconnected:
+            return
+        self._call.is_phone_call = True
+        if self._attempts or self._primary is not None:
+            self._call.begin_leg()
+            self._primary = None
+        self._attempts += 1
+        self._dialed_at = clock.now_s()
+        theirs, ours = str(request.sip_call_to or ""), str(request.sip_number or "")
+        self._call.add_secrets([text for text in (theirs, ours) if text])
+        trunk_id = str(request.sip_trunk_id or "")
+        facts: dict[str, object] = {
+            "direction": "outbound",
+            "trunk_id": trunk_id or None,
+            "callee_number": theirs or None,
+            "caller_number": ours or None,
+            "attempt_count": self._attempts,
+        }
+        self._call.observe(facts, source=SOURCE)
+        host = str(getattr(getattr(request, "trunk", None), "hostname", "") or "")
+        self._identify({}, trunk_id=trunk_id or None, host=host or None)
+
+    @guarded
+    def dial_answered(self) -> None:
+        """The request came back after the answer (it waited for it)."""
+        if self._dialing:
+            self._call.observe({"status_code": 200, "outcome": "answered"}, source=SOURCE)
+
+    @guarded
+    def dial_failed(self, error: BaseException) -> None:
+        """The request raised. Only livekit-api's `SipCallError` knows a SIP code: a plain
+        `ServerError` with HTTP 408 or 503 is none."""
+        if not self._dialing:
+            return
+        code = getattr(error, "sip_status_code", None)
+        facts: dict[str, object] = {"status_code": code}
+        reason = getattr(error, "sip_status", None)
+        if isinstance(reason, str) and reason:
+            facts["reason"] = scrub(reason, self._call.secrets)
+        self._call.observe(facts, source=SOURCE)
+        self._call.conclude()
+
+    @property
+    def _dialing(self) -> bool:
+        """Whether the call is an attempt of ours that nobody has answered yet."""
+        leg = self._primary
+        return self._attempts > 0 and (leg is None or leg.direction == "outbound")
+
+    # Room events --------------------------------------------------------------------------------
+
+    @guarded
+    def _on_participant(self, participant: Any) -> None:
+        if not _is_sip(participant):
+            return
+        leg = self._legs.get(participant.identity)
+        if leg is None or leg.disconnected:
+            leg = Leg(participant.identity, str(participant.name or ""), clock.now_s())
+            self._legs[participant.identity] = leg
+        leg.take(participant.attributes)
+        self._choose(leg)
+        self._tell(leg)
+
+    @guarded
+    def _on_attributes(self, changed: Mapping[str, str], participant: Any) -> None:
+        if not _is_sip(participant):
+            return
+        if participant.identity not in self._legs:
+            self._on_participant(participant)
+        leg = self._legs[participant.identity]
+        leg.take(changed)
+        self._tell(leg)
+
+    @guarded
+    def _on_disconnected(self, participant: Any) -> None:
+        leg = self._legs.get(getattr(participant, "identity", ""))
+        if leg is None or leg.disconnected:
+            return
+        leg.take(participant.attributes)
+        self._tell(leg)
+        leg.disconnected = True
+        reason = _reason_name(getattr(participant, "disconnect_reason", None))
+        if leg is not self._primary:
+            self._call.add_event(c.EVENT_SIP_LEG, self._leg_event(leg, "hangup", reason))
+            return
+        if leg.hangup_at is None:
+            leg.hangup_at = clock.now_s()
+        ended: dict[str, object] = leg.timings(self._room_created_at)
+        if leg.active_at is not None:
+            ended["hangup_source"] = sip.hangup_source_of(reason)
+        self._call.observe(ended, source=SOURCE)
+        self._call.add_event(c.EVENT_SIP_STATE, _state_event("hangup", reason))
+        self._call.conclude()
+
+    @guarded
+    def _on_dtmf(self, dtmf: Any) -> None:
+        sender = getattr(getattr(dtmf, "participant", None), "identity", None)
+        if self._primary is not None and sender in (None, self._primary.identity):
+            count = (self._call.facts.dtmf_count or 0) + 1
+            self._call.observe({"dtmf_count": count}, source=SOURCE)
+
+    @guarded
+    def _on_room_ended(self, *_: object) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        self._call.outlives_root = False
+        self._call.conclude()
+        root = self._call.root
+        # An unsampled root reaches no processor; one that ended before the room (livekit-agents
+        # before 1.8) has been seen already. Any other finishes the call when it ends.
+        if root is None or not root.is_recording():
+            calls.close(self._call)
+
+    # What it means ------------------------------------------------------------------------------
+
+    def _choose(self, leg: Leg) -> None:
+        """Make `leg` the call if it is the linked one, or if there is none yet."""
+        primary = self._primary
+        if leg is primary:
+            return
+        if leg.identity != self._linked and primary is not None and not primary.disconnected:
+            return
+        if primary is not None:
+            if not primary.disconnected:
+                self._note_leg(primary)
+            self._call.begin_leg()
+        if leg.direction == "outbound" and self._dialed_at is not None:
+            leg.invited_at = self._dialed_at
+        self._primary = leg
+        self._call.is_phone_call = True
+
+    def _tell(self, leg: Leg) -> None:
+        self._call.add_secrets(sip.persons_in(leg.attributes, leg.identity, leg.name))
+        state = leg.advance(clock.now_s())
+        if state is None and leg.attributes.get(sip.CALL_STATUS, "") not in ("", leg.state):
+            warn_once("sip.callStatus", "trunktrace does not know this sip.callStatus; left out")
+        if leg is not self._primary:
+            if not leg.told:
+                self._note_leg(leg)
+            return
+        self._tell_call(leg, state)
+
+    def _tell_call(self, leg: Leg, state: str | None) -> None:
+        facts = sip.facts_of(leg.attributes)
+        if isinstance(call_id := facts.get("call_id"), str):
+            facts["call_id"] = self._settings.redaction.call_id(call_id)
+        if leg.active_at is not None:
+            facts |= {"status_code": 200, "outcome": "answered"}
+        facts |= leg.timings(self._room_created_at)
+        self._call.observe(facts, source=SOURCE)
+        if state is not None and state != "hangup":
+            self._call.add_event(c.EVENT_SIP_STATE, _state_event(state))
+        self._identify_leg(leg)
+
+    def _note_leg(self, leg: Leg) -> None:
+        leg.told = True
+        redaction = self._settings.redaction
+        facts: dict[str, Any] = {
+            name: value
+            for name, value in sip.facts_of(leg.attributes).items()
+            if name in ("direction", "trunk_id", "livekit_call_id", "livekit_rule_id")
+        }
+        identity = self._settings.directory.identify(
+            trunk_id=leg.attributes.get(sip.TRUNK_ID),
+            host=leg.attributes.get(sip.HOSTNAME),
+            attributes=leg.attributes,
+        )
+        for name in _IDENTITY_FIELDS:
+            if (claim := getattr(identity, name)) is not None:
+                facts[name] = claim.value
+        for role, number in (("caller", "caller_number"), ("callee", "callee_number")):
+            raw = sip.facts_of(leg.attributes).get(number)
+            shown = redaction.number(raw) if isinstance(raw, str) else None
+            if shown is not None:
+                facts[f"{role}_number"] = shown.masked
+        self._call.add_leg(CallFacts(**facts), self._leg_event(leg, leg.state, None))
+
+    def _leg_event(self, leg: Leg, state: str | None, reason: str | None) -> dict[str, Value]:
+        stated = sip.facts_of(leg.attributes)
+        event: dict[str, Value] = {c.SIP_CALL_DIRECTION: leg.direction}
+        for name, key in (("trunk_id", c.TRUNK_ID), ("livekit_call_id", c.LIVEKIT_SIP_CALL_ID)):
+            if isinstance(value := stated.get(name), str):
+                event[key] = value[: c.MAX_STRING_CHARACTERS]
+        if state is not None:
+            event[c.SIP_CALL_STATE] = state
+        if reason is not None:
+            event[c.LIVEKIT_DISCONNECT_REASON] = reason.lower()
+        return event
+
+    # Carrier, route, region ---------------------------------------------------------------------
+
+    def _identify_leg(self, leg: Leg) -> None:
+        trunk_id = leg.attributes.get(sip.TRUNK_ID) or None
+        self._identify(leg.attributes, trunk_id=trunk_id, host=leg.attributes.get(sip.HOSTNAME))
+        wanted = self._settings.directory.headers_wanted(trunk_id, leg.attributes)
+        # Outbound, the headers that count are those of the 200 OK.
+        if wanted and leg.direction == "outbound" and leg.active_at is None:
+            return
+        if not wanted or leg.headers_asked:
+            if not self._tasks:
+                self._identified()
+            return
+        leg.headers_asked = True
+        task = asyncio.get_running_loop().create_task(
+            self._ask_headers(leg, wanted), context=self._context
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask_headers(self, leg: Leg, wanted: tuple[str, ...]) -> None:
+        try:
+            headers = await fetch_headers(self._room.local_participant, leg.identity, wanted)
+        except Exception as error:
+            # An older bridge does not know the method: the carrier stays as far as it is known.
+            warn_once("headers", "trunktrace could not read SIP headers: %s", type(error).__name__)
+            headers = {}
+        try:
+            leg.take(headers)
+            self._call.add_secrets(sip.persons_in(leg.attributes))
+            if leg is self._primary:
+                trunk_id = leg.attributes.get(sip.TRUNK_ID) or None
+                host = leg.attributes.get(sip.HOSTNAME)
+                self._identify(leg.attributes, trunk_id=trunk_id, host=host)
+                self._identified()
+        except Exception as error:
+            guard.swallowed("room.headers", error)
+
+    def _identify(
+        self, attributes: Mapping[str, str], *, trunk_id: str | None, host: str | None
+    ) -> None:
+        identity = self._settings.directory.identify(
+            trunk_id=trunk_id, host=host, attributes=attributes
+        )
+        for name in _IDENTITY_FIELDS:
+            claim = getattr(identity, name)
+            if claim is not None:
+                self._call.observe(
+                    {name: claim.value}, source="directory", rank=Rank(int(claim.rank))
+                )
+
+    def _identified(self) -> None:
+        """All that can be known of the identity is known; say once what would name the carrier."""
+        self._call.identified = True
+        if c.TRUNK_CARRIER not in self._call.attributes:
+            trunk_id = self._call.facts.trunk_id
+            if (fix := self._settings.directory.missing_row(trunk_id)) is not None:
+                warn_once(f"carrier:{trunk_id}", "%s", fix)
+
+
+def _is_sip(participant: Any) -> bool:
+    kind = getattr(participant, "kind", None)
+    return isinstance(kind, int) and kind == sip.KIND_SIP
+
+
+def _state_event(state: str, reason: str | None = None) -> dict[str, Value]:
+    event: dict[str, Value] = {c.SIP_CALL_STATE: state}
+    if reason is not None:
+        event[c.LIVEKIT_DISCONNECT_REASON] = reason.lower()
+    return event
+
+
+def _reason_name(reason: object) -> str:
+    """Name of a DisconnectReason, given as its number or already as its name."""
+    if isinstance(reason, str):
+        return reason
+    from livekit.rtc import DisconnectReason
+
+    try:
+        return str(DisconnectReason.Name(reason))  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        return "UNKNOWN_REASON"

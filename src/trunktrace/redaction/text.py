@@ -1,0 +1,225 @@
+"""Finding numbers in what others wrote, and masking them there. Every pass takes linear time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+
+from trunktrace.conventions import MAX_STRING_CHARACTERS
+from trunktrace.redaction.addresses import (
+    MASKED,
+    MAX_RAW_CHARACTERS,
+    SQUEEZE,
+    calling_code,
+    is_ip,
+    is_withheld,
+    mask_international,
+    mask_whole,
+    user_of,
+)
+
+MIN_SECRET_CHARACTERS: Final = 4
+_MIN_DIGITS: Final = 7
+_MANY: Final = 2048
+
+_NUMBER: Final = re.compile(r"\+?[0-9]+")
+_RUN: Final = re.compile(r"[0-9]{7,}")
+_CORE: Final = re.compile(r"(?:\+|%2[Bb])?([0-9]{7,})")
+
+# The bounded repeats keep hostile text linear: no match is looked for over more than 256 characters.
+_SIGNALLING: Final = re.compile(
+    r"""
+      (?<![a-z0-9]) (?P<scheme>sips?:) (?P<user>[^\s@<>"]{1,256}) @
+        (?P<host> \[[0-9a-f:.]{2,45}\] | [0-9]{1,3}(?:\.[0-9]{1,3}){3} (?![0-9a-z-]) )?
+    | (?<![a-z0-9]) (?P<prefix>tel:[ ]?) [+*\#]? (?:\d[().-]?){3,24} (?![a-z0-9])
+    | (?<![a-z0-9]) (?P<short>sips?:[ ]?|sip_) [+*\#]? \d{4,24} (?![a-z0-9.])
+    | (?P<plus>[+\uff0b]|%2b) \d{7,15} (?!\d)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+# In names (rooms, identities): runs of digits that could be a number. None with its country code has
+# 10 or 13 digits and starts with 1: those are unix times; 8 or 14 digits from 20 on are dates. And
+# what LiveKit's dispatch rule puts between prefix and random end: an extension.
+_IN_NAMES: Final = re.compile(
+    r"""
+      (?<![0-9a-z]) (?!1\d{9}(?:\d{3})?(?!\d)) (?!20\d\d[01]\d[0-3]\d(?:\d{6})?(?!\d))
+        \d{7,15} (?![0-9a-z])
+    | (?<=_) \d{3,6} (?=_[0-9a-z]{12}\Z)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def secrets_of(*raws: str) -> frozenset[str]:
+    """All the strings under which these signalling values could stand in a text.
+
+    As given, the SIP user, LiveKit's identity for it (`sip_<user>`), and for a number its digits,
+    with `+`, with `%2B`, and without country code. Nothing under 4 characters, no plain words
+    (`caller` is a SIP user and a word of the language) and nothing that says "withheld".
+    """
+    return frozenset(form for raw in raws for form in _forms(raw) if _is_distinctive(form))
+
+
+def scrub(text: str, secrets: Collection[str]) -> str:
+    """`text` with every secret masked, and every number in signalling position.
+
+    Signalling positions: the user of a `sip:`, `sips:` or `tel:` URI (with its host, if that is an
+    IP address), the identity `sip_<number>`, and `+` before 7 to 15 digits. A secret of at least 7
+    digits is found with and without separators and in the digits of any script; a shorter one, or
+    one with letters, only as a word of its own. Times, ids and counters stay.
+    """
+    return scrubber_for(frozenset(secrets)).text(text)
+
+
+@lru_cache(maxsize=256)
+def scrubber_for(secrets: frozenset[str]) -> Scrubber:
+    """The scrubber of one call, made once for each set of secrets."""
+    return Scrubber(secrets)
+
+
+class Scrubber:
+    """Masks one set of secrets. Each method returns the same object when there is nothing to mask.
+
+    `known` masks the secrets and nothing else (for what people said), `text` also numbers in
+    signalling position, `name` also what looks like a number in a name of a room or a participant.
+    """
+
+    __slots__ = ("_clean_keys", "_cores", "_digits", "_probes", "_word_pattern", "_words")
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for form in secrets if len(form) >= MIN_SECRET_CHARACTERS}
+        squeezed = {form: form.translate(SQUEEZE) for form in forms}
+        cores = {found[1] for form in squeezed.values() if (found := _CORE.fullmatch(form))}
+        self._cores = sorted(cores, key=len, reverse=True)
+        self._digits = re.compile("|".join(self._cores))
+        # A text that holds a long form holds the short one in it.
+        self._probes = [one for one in cores if not any(o in one for o in cores if o != one)]
+        self._words = [
+            form
+            for form in sorted(forms, key=len, reverse=True)
+            if not any(probe in squeezed[form] for probe in self._probes)
+        ]
+        self._word_pattern = _word_pattern(self._words)
+        self._clean_keys: set[str] = set()
+
+    def known(self, text: str) -> str:
+        """`text` with the secrets masked."""
+        if self._probes:
+            squeezed = text.translate(SQUEEZE)
+            if any(probe in squeezed for probe in self._probes):
+                text = self._mask_digits(text, squeezed)
+        if self._words and any(word in text for word in self._words):
+            text = self._word_pattern.sub(MASKED, text)
+        return text
+
+    def text(self, text: str) -> str:
+        """`text` with the secrets and the numbers in signalling position masked."""
+        text = self.known(text)
+        return _SIGNALLING.sub(_mask_signalling, text) if _may_signal(text) else text
+
+    def name(self, text: str) -> str:
+        """A room's or participant's name, the rest of it kept so that it can be recognised."""
+        return _IN_NAMES.sub(MASKED, self.text(text))
+
+    def key(self, key: str) -> str:
+        """An attribute's key; the same keys come again and again and are looked at once."""
+        if key in self._clean_keys:
+            return key
+        cleaned = self.text(key)
+        if cleaned is key and len(self._clean_keys) < _MANY:
+            self._clean_keys.add(key)
+        return cleaned
+
+    def holds(self, number: int) -> bool:
+        """Whether an integer is one of the secret numbers."""
+        return bool(self._probes) and str(number) in self._cores
+
+    def _mask_digits(self, text: str, squeezed: str) -> str:
+        # `squeezed` has lost characters of `text`: where each of the rest stood in it.
+        places = [at for at, char in enumerate(text) if SQUEEZE[ord(char)] is not None]
+        parts: list[str] = []
+        done = 0
+        for found in self._digits.finditer(squeezed):
+            first, last = found.start(), found.end() - 1
+            start, mask = places[first], MASKED
+            before = squeezed[max(0, first - 3) : first].lower()
+            if before.endswith("+"):
+                start, mask = places[first - 1], mask_international(found[0])
+            elif before == "%2b":
+                mask = mask_international(found[0]).removeprefix("+")
+            parts += (text[done:start], mask)
+            done = places[last] + 1
+        return "".join((*parts, text[done:]))
+
+
+def _may_signal(text: str) -> bool:
+    """A cheap look before the expensive one."""
+    if "+" in text or "%2" in text or "\uff0b" in text:
+        return True
+    lowered = text.lower()
+    return "sip" in lowered or "tel:" in lowered
+
+
+def _mask_signalling(found: re.Match[str]) -> str:
+    if user := found["user"]:
+        host = MASKED if found["host"] else ""
+        return f"{found['scheme']}{mask_whole(user)}@{host}"
+    if prefix := found["prefix"] or found["short"]:
+        return prefix + mask_whole(found[0][len(prefix) :])
+    plus = found["plus"]
+    mask = mask_international(found[0][len(plus) :].translate(SQUEEZE))
+    return plus + mask.removeprefix("+")
+
+
+def _word_pattern(words: list[str]) -> re.Pattern[str]:
+    """Each secret as a word of its own; one of digits only is no part of a time or JSON number."""
+    exact = "|".join(re.escape(word) for word in words if not word.isdecimal())
+    short = "|".join(word for word in words if word.isdecimal())
+    parts: list[str] = []
+    if exact:
+        parts.append(f"(?:{exact})")
+    if short:
+        parts.append(rf'(?<![0-9][.:,-])(?<!":)(?<!":[ ])(?:{short})(?![.:,-][0-9])')
+    return re.compile(rf"(?<![0-9A-Za-z])(?:{'|'.join(parts)})(?![0-9A-Za-z])")
+
+
+def _forms(raw: object) -> Iterator[str]:
+    if not isinstance(raw, str):
+        return
+    user = user_of(raw)
+    shown = raw[:MAX_RAW_CHARACTERS] if user is None else raw.partition("<")[0]
+    if user is None or "<" in raw:  # a number in a display name, or in what cannot be read
+        yield from _RUN.findall(shown.translate(SQUEEZE))[:8]
+    if user is None or is_withheld(user):
+        return
+    yield user
+    yield f"sip_{user}"
+    if len(raw) <= MAX_STRING_CHARACTERS:
+        yield raw.strip()
+    plain = user.translate(SQUEEZE)
+    digits = plain.removeprefix("+")
+    if _NUMBER.fullmatch(plain) and len(digits) >= _MIN_DIGITS:
+        yield from (digits, f"+{digits}", f"%2B{digits}")
+        yield from (form for form in _nationals(plain) if len(form) >= _MIN_DIGITS)
+
+
+def _nationals(plain: str) -> Iterator[str]:
+    """The number without what is dialled before it, from abroad or at home."""
+    international = plain.startswith("+")
+    digits = plain.removeprefix("+")
+    dialled = () if international else ("011", "00", "0")
+    for prefix in dialled:
+        if digits.startswith(prefix):
+            digits = digits.removeprefix(prefix)
+            yield digits
+            break
+    if international or len(digits) > 10:
+        yield digits[len(calling_code(digits)) :]
+
+
+def _is_distinctive(form: str) -> bool:
+    return len(form) >= MIN_SECRET_CHARACTERS and any(
+        char.isdigit() or char in "._@+" for char in form
+    )

@@ -1,0 +1,1 @@
+"""Pure helpers for SIP: URIs and hosts (`uris`), header names (`headers`)."""

@@ -1,0 +1,162 @@
+"""The spans of one call: which are open, which turn they belong to, and the push to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Final
+
+from trunktrace import conventions as c
+from trunktrace.facts import AttributeValues, Value
+from trunktrace.turns import (
+    AGENT_TURN,
+    KEPT_TURNS,
+    ROLES,
+    TO_CALLER,
+    USER_SPEAKING,
+    USER_TURN,
+    Loss,
+    MediaBook,
+    Turn,
+)
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+LOSS_KEYS: Final = frozenset({c.RTP_LOSS_RATIO, c.RTP_LOSS_METHOD})
+
+
+class View:
+    """What one processor sees of a call: the keys it passes on, the snapshot, the open spans."""
+
+    __slots__ = ("keys", "open", "snapshot")
+
+    def __init__(self, keys: frozenset[str], snapshot: dict[str, Value]) -> None:
+        self.keys = keys
+        self.snapshot = snapshot
+        self.open: dict[int, Span] = {}
+
+
+class SpanBook:
+    """Open spans by view, turns by span, and the media windows that speak about them."""
+
+    __slots__ = ("_media", "_turns", "foreign_traces", "members", "turn", "turn_of", "views")
+
+    def __init__(self) -> None:
+        self.views: tuple[View, ...] = ()
+        self.turn: Turn | None = None
+        self.turn_of: dict[int, Turn] = {}
+        # Span ids of this call where the trace id alone does not tell; None where it does.
+        self.members: set[int] | None = None
+        self.foreign_traces: frozenset[int] = frozenset()
+        self._turns: list[Turn] = []
+        self._media: MediaBook | None = None
+
+    @property
+    def media(self) -> MediaBook:
+        """The windows of the trunk leg; made when the first one comes."""
+        if self._media is None:
+            self._media = MediaBook()
+        return self._media
+
+    def view(self, keys: frozenset[str], attributes: AttributeValues) -> View:
+        """The view for a set of keys; the caller holds the call's lock."""
+        for view in self.views:
+            if view.keys is keys or view.keys == keys:
+                return view
+        view = View(keys, self.select(attributes, keys))
+        self.views = (*self.views, view)
+        return view
+
+    def open_ids(self) -> set[int]:
+        """Ids of the spans that are open now."""
+        return {span_id for view in self.views for span_id in view.open.copy()}
+
+    def oldest_open(self, but: int) -> Span | None:
+        """The open span that started first, without the one with id `but`."""
+        spans = [s for view in self.views for i, s in view.open.copy().items() if i != but]
+        return min(spans, key=lambda span: span.start_time or 0, default=None)
+
+    def select(self, attributes: AttributeValues, keys: Collection[str]) -> dict[str, Value]:
+        """The inherited facts without the loss, which depends on the span."""
+        return {k: v for k, v in attributes.items() if k in keys and k not in LOSS_KEYS}
+
+    def replace_snapshots(self, attributes: AttributeValues) -> None:
+        """Make later spans inherit from `attributes`, without touching the open ones."""
+        for view in self.views:
+            view.snapshot = self.select(attributes, view.keys)
+
+    def push(
+        self, attributes: AttributeValues, changed: Mapping[str, Value], root_span_id: int
+    ) -> None:
+        """Set what changed on every open span; the snapshots first, see the call's invariants."""
+        for view in self.views:
+            news = {k: v for k, v in changed.items() if k in view.keys and k not in LOSS_KEYS}
+            if not news:
+                continue
+            view.snapshot = self.select(attributes, view.keys)
+            for span_id, span in view.open.copy().items():
+                if span_id != root_span_id and span.is_recording():
+                    span.set_attributes(news)
+
+    # Turns --------------------------------------------------------------------------------------
+
+    def started(self, span: ReadableSpan, span_id: int, role: int, parent_id: int) -> Turn | None:
+        """Place a span that starts; the turn whose loss it shares, or None."""
+        if role == USER_TURN:
+            turn = self._new_turn(span.start_time)
+        elif role == AGENT_TURN:
+            turn = self.turn if self.turn and not self.turn.answered else self._new_turn(None)
+        else:
+            found = self.turn_of.get(parent_id)
+            if found is None:
+                return None
+            turn = found
+            if role == USER_SPEAKING:
+                turn.speaking = True
+                turn.speech_end_ns = None
+        self.turn_of[span_id] = turn
+        turn.members.append(span_id)
+        return None if role == TO_CALLER else turn
+
+    def ended(self, span: ReadableSpan, span_id: int, role: int) -> None:
+        """Close the caller's speech when its span ends, and a turn once it was answered."""
+        turn = self.turn_of.get(span_id)
+        if turn is None:
+            return
+        if role == USER_SPEAKING or (role == USER_TURN and not turn.speaking):
+            turn.speech_end_ns = span.end_time
+        elif role == AGENT_TURN and turn.speech_end_ns is not None:
+            turn.answered = True
+
+    def _new_turn(self, speech_start_ns: int | None) -> Turn:
+        self.turn = turn = Turn(speech_start_ns)
+        self._turns.append(turn)
+        if len(self._turns) > KEPT_TURNS:
+            for span_id in self._turns.pop(0).members:
+                self.turn_of.pop(span_id, None)
+        return turn
+
+    def loss_of(self, name: str, span_id: int, start_ns: int, end_ns: int) -> Loss | None:
+        """The loss of the part of the call that a span speaks about."""
+        if self._media is None:
+            return None
+        if ROLES[name] == TO_CALLER:
+            return self._media.loss("out", start_ns / 1e9, end_ns / 1e9)
+        turn = self.turn_of.get(span_id)
+        if turn is None:
+            return self._media.loss("in", start_ns / 1e9, end_ns / 1e9)
+        speech = turn.speech(end_ns)
+        return None if speech is None else self._media.loss("in", *speech)
+
+    def push_losses(self, now_ns: int, root_span_id: int) -> None:
+        """Work out the loss of the kept turns and of every open span anew, and set it."""
+        for turn in self._turns:
+            speech = turn.speech(now_ns)
+            turn.loss = None if speech is None else self.media.loss("in", *speech)
+        for view in self.views:
+            for span_id, span in view.open.copy().items():
+                if span_id == root_span_id or not span.is_recording():
+                    continue
+                loss = self.loss_of(span.name, span_id, span.start_time or now_ns, now_ns)
+                if loss is not None and c.RTP_LOSS_RATIO in view.keys:
+                    span.set_attributes({c.RTP_LOSS_RATIO: loss[0], c.RTP_LOSS_METHOD: loss[1]})

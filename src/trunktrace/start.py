@@ -1,0 +1,176 @@
+"""Calls outside LiveKit: `start_call(...)`, and `current_call()` for everybody."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanKind, StatusCode
+
+from trunktrace import conventions as c
+from trunktrace.facts import FactFields
+from trunktrace.guard import guarded, swallowing
+from trunktrace.livecall import CALL_KEY, NO_CALL, LiveCall
+from trunktrace.processor import CallSpanProcessor
+from trunktrace.redaction import Redaction
+from trunktrace.registry import SharedTrace, calls
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from opentelemetry.context import Context
+
+_with_processor: Final[WeakSet[TracerProvider]] = WeakSet()
+_install_lock: Final = threading.Lock()
+
+
+def current_call() -> LiveCall:
+    """The call that the running code belongs to.
+
+    Found by the context in which the code runs, else by the current span's trace. Outside of any
+    call the answer is False in a boolean sense and its methods do nothing.
+    """
+    found = otel_context.get_value(CALL_KEY)
+    if isinstance(found, LiveCall) and not found.finished:
+        return found
+    entry = calls.entries.get(trace.get_current_span().get_span_context().trace_id)
+    if isinstance(entry, SharedTrace):
+        call = entry.call_with(trace.get_current_span().get_span_context().span_id)
+        return NO_CALL if call is None else call
+    return NO_CALL if entry is None else entry
+
+
+@guarded
+def ensure_processor(provider: object) -> None:
+    """Add a `CallSpanProcessor` to an SDK provider, once; leave any other provider alone."""
+    if not isinstance(provider, TracerProvider):
+        return
+    with _install_lock:
+        if provider in _with_processor:
+            return
+        _with_processor.add(provider)
+        if not _already_there(provider):
+            provider.add_span_processor(CallSpanProcessor())
+
+
+def _already_there(provider: TracerProvider) -> bool:
+    # No public way tells a provider's processors. Where this name is gone a second processor is
+    # added, which does no harm: it finds each span done (`CallSpanProcessor._stamp`).
+    multi = getattr(provider, "_active_span_processor", None)
+    present = getattr(multi, "_span_processors", ())
+    return any(isinstance(processor, CallSpanProcessor) for processor in present)
+
+
+def start_call(
+    *,
+    tracer_provider: trace.TracerProvider | None = None,
+    parent: Context | None = None,
+    redaction: Redaction | None = None,
+    **facts: Unpack[FactFields],
+) -> CallScope:
+    """Open a call for a block of code: `with start_call(direction="inbound") as call:`.
+
+    For code that is not a LiveKit job; `async with` works as well. The block runs in a `sip.call`
+    span (SERVER if inbound, else CLIENT), which is the root call span; every span below it gets the
+    call's facts, and `call.record(...)` adds to them. Facts that are known can be given here.
+
+    `tracer_provider` is the global one by default; a `CallSpanProcessor` is added to it if it has
+    none. `parent` is an OpenTelemetry context for a parent from elsewhere. `redaction` is read from
+    the environment by default. An exception of the block passes through unchanged; the span is then
+    ERROR with the exception's class as `error.type`, without its text, which may hold a number.
+
+    Raises ConfigurationError if the environment's `TRUNKTRACE_HASH_KEY` is not usable.
+    """
+    provider = tracer_provider or trace.get_tracer_provider()
+    return CallScope(provider, parent, redaction or Redaction.from_environment(), facts)
+
+
+class CallScope(AbstractContextManager[LiveCall]):
+    """The block of one call; made by `start_call`, entered once."""
+
+    def __init__(
+        self,
+        provider: trace.TracerProvider,
+        parent: Context | None,
+        redaction: Redaction,
+        facts: FactFields,
+    ) -> None:
+        self._provider = provider
+        self._parent = parent
+        self._redaction = redaction
+        self._facts = facts
+        self._call: LiveCall | None = None
+        self._token: object | None = None
+
+    def __enter__(self) -> LiveCall:
+        if self._call is not None:
+            raise RuntimeError("a call is entered once: use start_call() for each call")
+        ensure_processor(self._provider)
+        tracer = self._provider.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)
+        inbound = self._facts.get("direction") == "inbound"
+        parent = self._parent if self._parent is not None else otel_context.get_current()
+        kind = SpanKind.SERVER if inbound else SpanKind.CLIENT
+        span = tracer.start_span(c.SPAN_CALL, context=parent, kind=kind)
+        parent_span = trace.get_current_span(parent).get_span_context()
+        self._call = call = open_call(
+            span, owns_trace=not parent_span.is_valid, redaction=self._redaction
+        )
+        call.is_phone_call = True
+        call.record(**self._facts)
+        within = otel_context.set_value(CALL_KEY, call, trace.set_span_in_context(span, parent))
+        self._token = otel_context.attach(within)
+        return call
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        call = self._call
+        if call is None:
+            return
+        with swallowing("start_call.exit"):
+            if self._token is not None:
+                otel_context.detach(self._token)  # type: ignore[arg-type]
+        with swallowing("start_call.finish"):
+            _end(call, error)
+
+    async def __aenter__(self) -> LiveCall:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+def open_call(span: trace.Span, *, owns_trace: bool, redaction: Redaction | None) -> LiveCall:
+    """Register a call whose root call span is `span`, sampled or not."""
+    context = span.get_span_context()
+    call = LiveCall(
+        trace_id=context.trace_id, root_span_id=context.span_id, root=span, redaction=redaction
+    )
+    calls.open(call, owns_trace=owns_trace)
+    return call
+
+
+def _end(call: LiveCall, error: BaseException | None) -> None:
+    call.conclude()
+    root = call.root
+    if root is not None:
+        if isinstance(error, Exception):
+            root.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
+            root.set_status(StatusCode.ERROR)
+        root.end()
+    # An unsampled root reaches no processor, so nothing else would finish the call.
+    calls.close(call)

@@ -1,0 +1,27 @@
+"""Fixtures for every test: our guard raises, and no call outlives its test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from trunktrace.guard import guard, reraising
+from trunktrace.registry import calls
+
+
+@pytest.fixture(autouse=True)
+def _loud_guard() -> Iterator[None]:
+    """What the guard would swallow in a call fails the test, so that nothing hides behind it."""
+    guard.reset()
+    with reraising():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_call_left() -> Iterator[None]:
+    """Each test starts and ends with no call open."""
+    yield
+    left = len(calls)
+    calls.clear()
+    assert left == 0, f"{left} calls were left open by this test"

@@ -1,0 +1,14 @@
+"""End-to-end tests: a real worker on a real LiveKit server, seen in a real Jaeger.
+
+build.py       builds the two servers once, from the manifests in servers/
+servers.py     starts and stops them on loopback
+jaeger_api.py  reads spans back
+calls.py       carriers, the conversation, and what is true of one call
+speech.py      real speech, made by espeak-ng
+caller.py      a SIP-kind participant: it talks, listens, barges in, hangs up
+bridge.py      answers CreateSIPParticipant as livekit-sip does, for outbound calls
+fakes.py       VAD, STT, LLM, TTS without a network
+agent_app.py   the worker's program
+worker.py      starts and stops that program
+harness.py     one call from end to end
+"""

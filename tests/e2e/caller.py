@@ -1,0 +1,221 @@
+"""A SIP-kind participant, as the LiveKit SIP bridge puts one into a room.
+
+It carries the real `sip.*` attributes, talks and listens, answers `lk.sip.GetRemoteHeaders`, and
+moves `sip.callStatus` the way the bridge does. Nothing here sleeps: every step waits for what it
+is about (the agent's state, audio that was heard, a subscription), with a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+from livekit import api, rtc
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
+from livekit.protocol.room import RoomConfiguration
+
+from . import speech
+from .calls import CallTruth, Turn, TurnTimes
+from .polling import until_async
+from .servers import LiveKitServer
+
+DEADLINE_S = 20.0
+HEADERS_RPC = "lk.sip.GetRemoteHeaders"
+AGENT_STATE = "lk.agent.state"
+_LOUD = 500.0
+_QUEUE_MS = 60
+
+
+class SipCaller:
+    """One phone leg in a room; `truth` is filled as the call goes on."""
+
+    def __init__(self, server: LiveKitServer, truth: CallTruth) -> None:
+        self._server = server
+        self.truth = truth
+        self.room = rtc.Room()
+        self._heard: list[float] = []
+        self._left = asyncio.Event()
+        self._say: deque[tuple[rtc.AudioFrame, asyncio.Future[None] | None]] = deque()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._publication: rtc.LocalTrackPublication | None = None
+
+    async def join(
+        self,
+        *,
+        dispatch: str | None = None,
+        metadata: str = "",
+        identity: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Enter the room with the leg's attributes; `dispatch` names the agent to call there."""
+        token = (
+            api.AccessToken(self._server.key, self._server.secret)
+            .with_identity(identity or self.truth.identity)
+            .with_name(f"Phone {self.truth.remote}")
+            .with_kind("sip")
+            .with_attributes(dict(self.truth.attributes if attributes is None else attributes))
+            .with_grants(
+                api.VideoGrants(
+                    room_join=True, room=self.truth.room, can_update_own_metadata=True
+                )
+            )
+        )
+        if dispatch is not None:
+            agent = RoomAgentDispatch(agent_name=dispatch, metadata=metadata)
+            token = token.with_room_config(RoomConfiguration(agents=[agent]))
+        self._listen_to_room()
+        await self.room.connect(self._server.url, token.to_jwt())
+        self.room.local_participant.register_rpc_method(HEADERS_RPC, self._remote_headers)
+        self.truth.joined = time.time()
+
+    async def publish(self) -> None:
+        """Start to send audio: silence until somebody says something.
+
+        Not only for the audio: the server tells others at once what a publisher does, and only
+        every few seconds what somebody without a track does.
+        """
+        source = rtc.AudioSource(speech.SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
+        track = rtc.LocalAudioTrack.create_audio_track(self.truth.identity, source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+        self._publication = await self.room.local_participant.publish_track(track, options)
+        self._tasks.append(asyncio.create_task(self._send(source), name="caller-audio"))
+
+    async def answered(self) -> None:
+        """The call is up: `active`; the bridge says so once the agent has subscribed."""
+        await self.subscribed()
+        await self.status("active")
+        self.truth.answered = time.time()
+        self.truth.status_code = 200
+
+    async def subscribed(self) -> None:
+        """Wait until the agent listens to our track."""
+        assert self._publication is not None, "publish first"
+        async with asyncio.timeout(DEADLINE_S):
+            await self._publication.wait_for_subscription()
+
+    async def status(self, value: str, **more: str) -> None:
+        """Set `sip.callStatus` (and what else changes with it)."""
+        await self.room.local_participant.set_attributes({"sip.callStatus": value, **more})
+
+    async def greeted(self) -> None:
+        """Hear the greeting to its end."""
+        self.truth.greeting_heard = await self._hear(since=0.0)
+        await self._agent_is("listening", since=self.truth.greeting_heard)
+
+    async def take(self, turn: Turn, *, wait_to_the_end: bool = True) -> None:
+        """Say a turn and hear the answer; to its end unless the next turn interrupts it."""
+        started = time.time()
+        await self.say(turn.says)
+        times = TurnTimes(turn.says, started, ended=time.time())
+        self.truth.turns.append(times)
+        # The answer's audio: an interrupted answer may still sound while we begin to speak.
+        spoke = await self._agent_is("speaking", since=started)
+        times.answered = await self._hear(since=spoke)
+        if wait_to_the_end:
+            times.finished = await self._agent_is("listening", since=spoke)
+
+    async def say(self, text: str) -> None:
+        """Speak; returns when the last sample went out."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        frames = speech.frames(text)
+        self._say.extend((frame, None) for frame in frames[:-1])
+        self._say.append((frames[-1], done))
+        async with asyncio.timeout(DEADLINE_S):
+            await done
+
+    async def press(self, digit: str) -> None:
+        """Send a DTMF digit."""
+        code = "0123456789*#ABCD".index(digit)
+        await self.room.local_participant.publish_dtmf(code=code, digit=digit)
+        self.truth.dtmf.append(digit)
+
+    async def hang_up(self) -> None:
+        """The far end says BYE: `hangup`, and the participant is gone at once."""
+        await self.status("hangup")
+        self.truth.hung_up = time.time()
+        await self.leave()
+
+    async def leave(
+        self, reason: rtc.DisconnectReason.ValueType = rtc.DisconnectReason.CLIENT_INITIATED
+    ) -> None:
+        """Leave the room with `reason`; the attributes stay as they are. Twice is once."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.room.disconnect(reason=reason)
+
+    async def put_out(self) -> None:
+        """Wait until the room has put us out."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self._left.wait()
+
+    def agent_state(self, state: str, *, since: float) -> float | None:
+        """When the agent reported `state` first at or after `since`; None if it has not."""
+        times = (at for at, one in self.truth.agent_states if one == state and at >= since)
+        return next(times, None)
+
+    async def _agent_is(self, state: str, *, since: float) -> float:
+        return await until_async(
+            lambda: self.agent_state(state, since=since),
+            deadline_s=DEADLINE_S,
+            what=f"{self.truth.room}: agent is {state} (seen: {self.truth.agent_states})",
+        )
+
+    async def _hear(self, *, since: float) -> float:
+        return await until_async(
+            lambda: next((at for at in self._heard if at >= since), None),
+            deadline_s=DEADLINE_S,
+            what=f"{self.truth.room}: audio of the agent is heard",
+        )
+
+    def _listen_to_room(self) -> None:
+        self.room.on("participant_attributes_changed", self._on_attributes)
+        self.room.on("track_subscribed", self._on_track)
+        self.room.on("disconnected", lambda *_: self._left.set())
+
+    def _on_attributes(self, changed: dict[str, str], _: rtc.Participant) -> None:
+        if AGENT_STATE in changed:
+            self.truth.agent_states.append((time.time(), changed[AGENT_STATE]))
+
+    def _on_track(
+        self, track: rtc.Track, _: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
+    ) -> None:
+        if who.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
+            self._tasks.append(asyncio.create_task(self._listen(track), name="caller-ear"))
+
+    async def _listen(self, track: rtc.Track) -> None:
+        stream = rtc.AudioStream(track, sample_rate=speech.SAMPLE_RATE, num_channels=1)
+        try:
+            async for event in stream:
+                samples = np.frombuffer(event.frame.data, dtype=np.int16).astype(np.float64)
+                if samples.size and float(np.sqrt(np.mean(samples**2))) > _LOUD:
+                    self._heard.append(time.time())
+        finally:
+            await stream.aclose()
+
+    async def _send(self, source: rtc.AudioSource) -> None:
+        """Keep the line open: the source's own queue paces this loop."""
+        try:
+            while True:
+                frame, done = self._say.popleft() if self._say else (speech.frame(), None)
+                await source.capture_frame(frame)
+                if done is not None and not done.done():
+                    done.set_result(None)
+        finally:
+            await source.aclose()
+
+    async def _remote_headers(self, request: rtc.RpcInvocationData) -> str:
+        self.truth.header_requests.append(request.payload)
+        asked = json.loads(request.payload or "{}")
+        wanted = {name.lower() for name in asked.get("include") or []}
+        unwanted = {name.lower() for name in asked.get("exclude") or []}
+        headers = {
+            name: value
+            for name, value in self.truth.headers.items()
+            if (not wanted or name.lower() in wanted) and name.lower() not in unwanted
+        }
+        return json.dumps({"headers": headers})

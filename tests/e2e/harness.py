@@ -1,0 +1,120 @@
+"""One call from end to end: the far end's side of it, and the trace that Jaeger then has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from livekit import api
+
+from .bridge import Bridge, Outcome
+from .caller import SipCaller
+from .calls import CONVERSATION, CallTruth, Turn
+from .jaeger_api import JaegerApi, Trace
+from .worker import Worker
+
+TRACE_DEADLINE_S = 20.0
+_JOB_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What is true of a call, and the spans that reached Jaeger."""
+
+    truth: CallTruth
+    spans: Trace
+    raw: str
+    """The trace as Jaeger answered it, to search for what must not be there."""
+
+
+async def answer_call(
+    worker: Worker, truth: CallTruth, conversation: Sequence[Turn] = CONVERSATION
+) -> CallTruth:
+    """An inbound call from ringing to hang-up; returns when the job has ended."""
+    caller = SipCaller(worker.livekit, truth)
+    try:
+        await caller.join(dispatch=worker.agent_name)
+        await caller.publish()
+        await caller.answered()
+        await converse(caller, conversation)
+        await caller.hang_up()
+    finally:
+        await caller.leave()
+    await _job_ended(worker, truth)
+    return truth
+
+
+async def converse(caller: SipCaller, conversation: Sequence[Turn] = CONVERSATION) -> None:
+    """The greeting, every turn (the next one may interrupt), and one digit in between."""
+    await caller.greeted()
+    for index, turn in enumerate(conversation):
+        interrupted = index + 1 < len(conversation) and conversation[index + 1].interrupts
+        await caller.take(turn, wait_to_the_end=not interrupted)
+        if index == 0:
+            await caller.press("1")
+
+
+async def place_call(
+    worker: Worker,
+    truth: CallTruth,
+    outcomes: Mapping[str, Outcome],
+    conversation: Sequence[Turn] = CONVERSATION,
+) -> CallTruth:
+    """An outbound call over the trunks of `outcomes` in their order, until one answers."""
+    async with Bridge(worker.livekit) as bridge:
+        answered = bridge.expect(truth, outcomes)
+        numbers = {"from": truth.caller_number, "to": truth.callee_number}
+        attempts = [{"trunk_id": trunk_id, **numbers} for trunk_id in outcomes]
+        await _dispatch(worker, truth, {"bridge": bridge.url, "attempts": attempts})
+        if any(outcome.error is None for outcome in outcomes.values()):
+            async with asyncio.timeout(_JOB_S):
+                leg = await answered
+            try:
+                await converse(leg, conversation)
+                await leg.hang_up()
+            finally:
+                await leg.leave()
+        await _job_ended(worker, truth)
+    return truth
+
+
+def collect(worker: Worker, truth: CallTruth) -> CallResult:
+    """The call's trace as soon as all of it is in Jaeger; AssertionError when it never is."""
+    assert truth.trace_id is not None, f"no job started in {truth.room}"
+    jaeger = JaegerApi(worker.jaeger.query)
+    spans = jaeger.wait_for_trace(truth.trace_id, deadline_s=TRACE_DEADLINE_S)
+    return CallResult(truth, spans, jaeger.raw_trace(truth.trace_id))
+
+
+def run_inbound(worker: Worker, truth: CallTruth) -> CallResult:
+    """`answer_call` and `collect`, for tests that are not coroutines."""
+    asyncio.run(answer_call(worker, truth))
+    return collect(worker, truth)
+
+
+def run_outbound(
+    worker: Worker, truth: CallTruth, outcomes: Mapping[str, Outcome]
+) -> CallResult:
+    """`place_call` and `collect`, for tests that are not coroutines."""
+    asyncio.run(place_call(worker, truth, outcomes))
+    return collect(worker, truth)
+
+
+async def _dispatch(worker: Worker, truth: CallTruth, metadata: Mapping[str, object]) -> None:
+    server = worker.livekit
+    async with api.LiveKitAPI(server.url, server.key, server.secret) as livekit:
+        await livekit.agent_dispatch.create_dispatch(
+            api.CreateAgentDispatchRequest(
+                agent_name=worker.agent_name, room=truth.room, metadata=json.dumps(metadata)
+            )
+        )
+
+
+async def _job_ended(worker: Worker, truth: CallTruth) -> None:
+    job = await asyncio.to_thread(
+        worker.wait_for_note, "job", room=truth.room, deadline_s=_JOB_S
+    )
+    truth.trace_id, truth.job_pid = job["trace_id"], job["pid"]
+    await asyncio.to_thread(worker.wait_for_note, "ended", room=truth.room, deadline_s=_JOB_S)

@@ -1,0 +1,61 @@
+"""Real speech: espeak-ng says a text once, and the samples are cached beside the servers."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import wave
+
+from livekit import rtc
+
+from .build import CACHE
+
+SAMPLE_RATE = 16_000
+FRAME_MS = 20
+FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
+
+
+class NoSpeech(RuntimeError):
+    """espeak-ng is not installed; the message says how to get it."""
+
+
+def frames(text: str) -> list[rtc.AudioFrame]:
+    """`text` as 20 ms mono frames of 16 kHz; the last one is filled up with silence."""
+    samples = _samples(text)
+    size = FRAME_SAMPLES * 2
+    padded = samples + bytes(-len(samples) % size)
+    return [frame(padded[start : start + size]) for start in range(0, len(padded), size)]
+
+
+def frame(samples: bytes = bytes(FRAME_SAMPLES * 2)) -> rtc.AudioFrame:
+    """One frame; silence by default."""
+    return rtc.AudioFrame(samples, SAMPLE_RATE, 1, FRAME_SAMPLES)
+
+
+def _samples(text: str) -> bytes:
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    cached = CACHE / "speech" / f"{key}.pcm"
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = cached.with_suffix(".unfinished")
+        unfinished.write_bytes(_say(text))
+        unfinished.rename(cached)
+    return cached.read_bytes()
+
+
+def _say(text: str) -> bytes:
+    program = shutil.which("espeak-ng")
+    if program is None:
+        raise NoSpeech(
+            "espeak-ng is needed: it speaks for the caller of the end-to-end tests. "
+            "Install it (Debian, Ubuntu: apt-get install espeak-ng) and run again."
+        )
+    spoken = CACHE / "speech" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.wav"
+    subprocess.run([program, "-s", "190", "-w", str(spoken), text], check=True)
+    with wave.open(str(spoken), "rb") as file:
+        rate, samples = file.getframerate(), file.readframes(file.getnframes())
+    spoken.unlink()
+    resampler = rtc.AudioResampler(rate, SAMPLE_RATE)
+    resampled = [*resampler.push(bytearray(samples)), *resampler.flush()]
+    return b"".join(bytes(one.data.cast("b")) for one in resampled)

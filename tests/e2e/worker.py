@@ -1,0 +1,134 @@
+"""Starts and stops the worker's program as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from typing_extensions import Self
+
+from . import notes
+from .polling import until
+from .servers import Child, JaegerServer, LiveKitServer
+
+TESTS = Path(__file__).resolve().parents[1]
+_REGISTERED_S = 60.0
+_STOP_S = 15.0
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How the worker runs; see agent_app.py for what each means."""
+
+    plain: bool = False
+    executor: str = "process"
+    start: str = "forkserver"
+    provider: str = "user"
+    idle: int = 1
+    env: Mapping[str, str] = field(default_factory=dict)
+    """More environment variables, for instance TRUNKTRACE_DIRECTORY."""
+
+
+class Worker:
+    """A registered worker as a context manager; it drains and ends when left."""
+
+    def __init__(
+        self,
+        directory: Path,
+        livekit: LiveKitServer,
+        jaeger: JaegerServer,
+        options: WorkerOptions | None = None,
+    ) -> None:
+        self.options = options or WorkerOptions()
+        self.livekit = livekit
+        self.jaeger = jaeger
+        # Unique, so that a job never reaches the worker of another test.
+        self.agent_name = f"e2e-{secrets.token_hex(4)}"
+        self.service = self.agent_name
+        directory.mkdir(parents=True, exist_ok=True)
+        self.log = directory / f"{self.agent_name}.log"
+        self.notes_file = directory / f"{self.agent_name}.notes.jsonl"
+        self._child: Child | None = None
+
+    @property
+    def child(self) -> Child:
+        """The process; AssertionError when it was not started."""
+        assert self._child is not None, "the worker was not started"
+        return self._child
+
+    def notes(self, event: str | None = None, **fields: Any) -> list[dict[str, Any]]:
+        """What the program has told so far."""
+        return notes.read(self.notes_file, event, **fields)
+
+    def wait_for_note(self, event: str, *, deadline_s: float = 20.0, **fields: Any) -> Any:
+        """The first such note, as soon as it is there."""
+        return until(
+            lambda: self.notes(event, **fields),
+            deadline_s=deadline_s,
+            what=f"worker notes {event} {fields}",
+        )[0]
+
+    def __enter__(self) -> Self:
+        self._child = Child(
+            self.agent_name,
+            [sys.executable, "-m", "e2e.agent_app", "start"],
+            self.log,
+            env=self._env(),
+            cwd=TESTS,
+        )
+        try:
+            until(
+                lambda: self.notes("registered"),
+                deadline_s=_REGISTERED_S,
+                what="the worker registers",
+                alive=self._child.check,
+            )
+        except BaseException:
+            self._child.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._child is not None:
+            self._child.stop(_STOP_S)
+
+    def _env(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            # A proxy would be asked for our loopback ports; OTEL_* of the machine is not ours.
+            if name.lower() not in _PROXIES and not name.startswith(("OTEL_", "TRUNKTRACE_"))
+        }
+        paths = [str(TESTS), str(TESTS.parent / "src"), kept.get("PYTHONPATH", "")]
+        return {
+            **kept,
+            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+            "PYTHONUNBUFFERED": "1",
+            "LIVEKIT_URL": self.livekit.url,
+            "LIVEKIT_API_KEY": self.livekit.key,
+            "LIVEKIT_API_SECRET": self.livekit.secret,
+            "LIVEKIT_AGENT_NAME": self.agent_name,
+            # The models of LiveKit's own VAD and turn detector: 250 MB that no call here uses.
+            "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.jaeger.otlp_http,
+            "OTEL_SERVICE_NAME": self.service,
+            "TRUNKTRACE_E2E_PLAIN": "1" if self.options.plain else "0",
+            "TRUNKTRACE_E2E_EXECUTOR": self.options.executor,
+            "TRUNKTRACE_E2E_START": self.options.start,
+            "TRUNKTRACE_E2E_PROVIDER": self.options.provider,
+            "TRUNKTRACE_E2E_IDLE": str(self.options.idle),
+            notes.VARIABLE: str(self.notes_file),
+            **self.options.env,
+        }
