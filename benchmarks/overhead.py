@@ -95,8 +95,8 @@ def measure(method: Method) -> Result:
     for step in (measure_spans, measure_many_calls, measure_memory, measure_imports):
         step(result)
     again = {bar.letter for bar in missed(result.values, method)}
-    if method == "time" and again & set("ABCDE"):
-        say(f"second try: {sorted(again)} missed")
+    if method == "time" and (again_spans := again & set("ABCDE")):
+        say(f"second try: {sorted(again_spans)} missed")
         measure_spans(result)
     if "F" in again:
         say("second try: F missed")

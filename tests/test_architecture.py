@@ -23,6 +23,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 FLOORS = {
     "errors": 0,
     "conventions": 0,
+    "clock": 1,
     "guard": 1,
     "facts": 1,
     "redaction": 2,
@@ -52,12 +53,13 @@ FLOORS = {
     "__main__": 10,
     "__init__": 10,
 }
-"""A module imports only from a lower floor or from its own folder. An import inside a function
-counts as one at the top does, and so does one under TYPE_CHECKING: who must be understood to
-understand a module does not depend on when the import runs."""
+"""A module imports only from a lower floor or from its own folder; single modules of one floor,
+which stand in the same folder, may be imported on it. An import inside a function counts as one at
+the top does, and so does one under TYPE_CHECKING: who must be understood to understand a module is
+the same whenever the import runs."""
 
 SDK_FLOOR = 6
-"""From here up the OpenTelemetry SDK may be imported; below, only its API."""
+"""From here up the OpenTelemetry SDK may be loaded; below, only its API (and the SDK's types)."""
 
 STDLIB_ONLY = frozenset(
     {"errors", "conventions", "facts", "sip", "quality", "sources", "diagnosis"}
@@ -80,11 +82,12 @@ MAX_FUNCTION_LINES = 40
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module, where it stands, and whether it runs only inside a function."""
+    """One imported module, where it stands, and when it runs."""
 
     name: str
     line: int
     in_function: bool
+    for_types_only: bool
 
     @property
     def root(self) -> str:
@@ -120,9 +123,7 @@ class Module:
 
     @cached_property
     def imports(self) -> list[Import]:
-        found: list[Import] = []
-        _collect(self, self.tree, in_function=False, found=found)
-        return found
+        return list(_imports(self, self.tree))
 
     @property
     def inside(self) -> Iterator[tuple[Import, str]]:
@@ -132,18 +133,32 @@ class Module:
                 yield item, item.name.split(".")[1] if "." in item.name else "__init__"
 
 
-def _collect(module: Module, node: ast.AST, *, in_function: bool, found: list[Import]) -> None:
+def _imports(
+    module: Module, node: ast.AST, *, in_function: bool = False, for_types_only: bool = False
+) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
+        names: list[str] = []
         if isinstance(child, ast.Import):
-            found += [Import(name.name, child.lineno, in_function) for name in child.names]
+            names = [alias.name for alias in child.names]
         elif isinstance(child, ast.ImportFrom):
             base = _absolute(module, child)
-            found += [
-                Import(_submodule_or(base, name.name), child.lineno, in_function)
-                for name in child.names
-            ]
-        deeper = in_function or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
-        _collect(module, child, in_function=deeper, found=found)
+            names = [_submodule_or(base, alias.name) for alias in child.names]
+        for name in names:
+            yield Import(name, child.lineno, in_function, for_types_only)
+        yield from _imports(
+            module,
+            child,
+            in_function=in_function or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)),
+            for_types_only=for_types_only or _asks_type_checking(child),
+        )
+
+
+def _asks_type_checking(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def _absolute(module: Module, node: ast.ImportFrom) -> str:
@@ -187,15 +202,14 @@ def test_imports_go_down(module: Module) -> None:
         f"line {item.line}: {item.name} (floor {FLOORS[top]})"
         for item, top in module.inside
         if top != module.top
-        and not (FLOORS[top] < FLOORS[module.top] or _share_a_folder(module, top))
+        and not (FLOORS[top] < FLOORS[module.top] or _stands_beside(module, top))
     ]
     assert not wrong, f"{module} is on floor {FLOORS[module.top]}: {wrong}"
 
 
-def _share_a_folder(module: Module, top: str) -> bool:
-    """Two modules of one floor that stand right under `trunktrace`."""
-    alone = len(module.parts) == 2 and (SOURCE / "trunktrace" / f"{top}.py").exists()
-    return alone and FLOORS[top] == FLOORS[module.top]
+def _stands_beside(module: Module, top: str) -> bool:
+    """A single module of the same floor; never a folder's inside from outside of it."""
+    return (SOURCE / "trunktrace" / f"{top}.py").exists() and FLOORS[top] == FLOORS[module.top]
 
 
 def test_no_import_cycle() -> None:
@@ -237,7 +251,7 @@ def _may_import(module: Module, item: Import) -> bool:
     if item.root == "opentelemetry" and item.name.startswith(
         ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.instrumentation")
     ):
-        return FLOORS[module.top] >= SDK_FLOOR
+        return item.for_types_only or FLOORS[module.top] >= SDK_FLOOR
     if item.root == "phonenumbers" and module.top == "directory":
         return item.in_function  # one function: reading a directory must not load its tables
     if item.root == "opentelemetry" and module.top == "guard":

@@ -7,7 +7,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -31,8 +32,11 @@ Tell = Callable[[int, int], None]
 
 @dataclass
 class Count:
-    """What was seen. `foreign`: spans with another call's facts; `missing`: without their own;
-    `with_loss`: with the loss of their turn, which only some have."""
+    """What was seen.
+
+    `foreign`: spans with another call's facts; `missing`: without their own; `with_loss`: with the
+    loss of their turn, which only some have.
+    """
 
     spans: int = 0
     calls: int = 0
@@ -191,7 +195,7 @@ def remote_parent(number: int) -> Context:
 
 
 @contextmanager
-def eager_switching() -> Iterator[None]:
+def eager_switching() -> Generator[None, None, None]:
     """Let threads interrupt each other far more often than usual."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
@@ -201,6 +205,23 @@ def eager_switching() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
+class Progress:
+    """Tells about every twentieth part that is done."""
+
+    def __init__(self, of: int, tell: Tell) -> None:
+        self._of = of
+        self._tell = tell
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def one_more(self) -> None:
+        """Another span was started, in whichever thread."""
+        with self._lock:
+            self._done += 1
+            if self._done % max(1, self._of // 20) == 0:
+                self._tell(self._done, self._of)
+
+
 def run(*, spans: int, calls: int, threads: int, seed: int, tell: Tell) -> Count:
     """Make `spans` spans in `calls` calls at a time; how many were wrong."""
     count = Count(overlapping=calls)
@@ -208,34 +229,15 @@ def run(*, spans: int, calls: int, threads: int, seed: int, tell: Tell) -> Count
     provider.add_span_processor(trunktrace.CallSpanProcessor())
     provider.add_span_processor(Checker(count))
     threads = max(1, min(threads, calls, spans))
-    crowd = Crowd(provider, calls, threads)
-    step, lock, told = max(1, spans // 20), threading.Lock(), 0
-
-    def one_more() -> None:
-        nonlocal told
-        with lock:
-            told += 1
-            if told % step == 0:
-                tell(told, spans)
-
-    failures: list[BaseException] = []
+    crowd, progress = Crowd(provider, calls, threads), Progress(spans, tell)
 
     def work(place: int) -> None:
         share = spans // threads + (place < spans % threads)
-        try:
-            crowd.drive(place, share, seed, one_more)
-        except BaseException as error:
-            failures.append(error)
-            raise
+        crowd.drive(place, share, seed, progress.one_more)
 
-    workers = [threading.Thread(target=work, args=(place,)) for place in range(threads)]
-    with eager_switching():
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    if failures:
-        raise failures[0]
+    with eager_switching(), ThreadPoolExecutor(threads) as pool:
+        # `list` raises what a thread raised.
+        list(pool.map(work, range(threads)))
     for group in crowd.groups:
         for caller in group:
             caller.hang_up()

@@ -22,8 +22,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import opentelemetry.trace as _trace  # noqa: F401  # the one dependency that import promises
-
 if TYPE_CHECKING:
     from trunktrace.directory import Directory
     from trunktrace.export.late import LateFactsExporter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -29,7 +29,7 @@ clock: Final = Clock()
 
 
 @contextmanager
-def replaced(source: Callable[[], int]) -> Iterator[Clock]:
+def replaced(source: Callable[[], int]) -> Generator[Clock, None, None]:
     """Within the block `clock` reads `source` (unix nanoseconds)."""
     before = clock.source
     clock.source = source

@@ -56,6 +56,8 @@ def _define(
     return key
 
 
+# fmt: off
+# One line a key: the table is read as a table.
 # Inherited: on the root call span and on every span below it -----------------------------------
 TRUNK_CARRIER: Final = _define("trunk.carrier", "string", "inherited", "slug of the carrier: `twilio`, `telnyx`, or the name in the directory", source="directory, host, provider id")
 TRUNK_ROUTE: Final = _define("trunk.route", "string", "inherited", "the operator's name for route, gateway or trunk: `us-east/primary`", source="directory")
@@ -138,6 +140,7 @@ TRUNKTRACE_MATCH_METHOD: Final = _define("trunktrace.match.method", "string", "s
 TRUNKTRACE_RECORD_COMPLETENESS: Final = _define("trunktrace.record.completeness", "string", "span", "on `trunk.record`: `partial` or `complete`")
 ERROR_TYPE: Final = _define("error.type", "string", "span", "the SIP code as a string, or `timeout`, `dns`, `transport`, `sdp`, `carrier_blocked`; on `sip.call` the exception's class")
 
+# fmt: on
 # Media keys, by leg and direction --------------------------------------------------------------
 _MEDIA: Final[tuple[tuple[str, Type, str | None, str], ...]] = (
     ("packet_count", "int", None, "packets received in that direction"),

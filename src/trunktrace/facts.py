@@ -358,9 +358,8 @@ def checked_window(
         for name, check in _MEASURES.items()
         if (value := check(measures.get(name))) is not None
     }
-    refused = [name for name, value in measures.items() if value is not None and name not in believed]
     if not believed:
-        raise ValueError(f"no measure left of {sorted(measures)}; refused: {sorted(refused)}")
+        raise ValueError(f"no measure that can be believed among {sorted(measures)}")
     return MediaWindow(
         leg=leg,  # type: ignore[arg-type]  # checked above
         direction=direction,  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import functools
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -79,7 +79,7 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
 
 
 @contextmanager
-def swallowing(place: str) -> Iterator[None]:
+def swallowing(place: str) -> Generator[None, None, None]:
     """Run a block; an `Exception` out of it is counted and logged, not raised."""
     try:
         yield
@@ -90,7 +90,7 @@ def swallowing(place: str) -> Iterator[None]:
 
 
 @contextmanager
-def reraising(value: bool = True) -> Iterator[Guard]:
+def reraising(*, value: bool = True) -> Generator[Guard, None, None]:
     """Within the block the guard raises what it swallows elsewhere (for tests)."""
     before = guard.reraise
     guard.reraise = value

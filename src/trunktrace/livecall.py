@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from opentelemetry.context import create_key
 
@@ -42,6 +42,7 @@ CALL_KEY: Final = create_key("trunktrace-call")
 """Context key under which the current call travels; the trace id is looked up first."""
 
 Names = frozenset[str]
+_NONE: Final[Names] = frozenset()
 
 _LEG_KEYS: Final = frozenset(
     {
@@ -70,6 +71,7 @@ class LiveCall:
     """
 
     __slots__ = (
+        "_claim",
         "_claims",
         "_conflicts",
         "_lock",
@@ -88,6 +90,7 @@ class LiveCall:
         "secrets",
         "spans",
         "trace_id",
+        "view",
     )
 
     def __init__(
@@ -103,7 +106,8 @@ class LiveCall:
         self.root = root
         self.attributes: AttributeValues = {}
         self.spans = SpanBook()
-        self.secrets: Names = frozenset()
+        self.view: View | None = None
+        self.secrets: Names = _NONE
         self.legs: tuple[CallFacts, ...] = ()
         self.is_phone_call = False
         self.identified = False
@@ -114,8 +118,10 @@ class LiveCall:
         # livekit-agents before 1.8 ends its root when the entrypoint returns, mid-call.
         self.outlives_root = False
         self._redaction = redaction
-        self._claims: dict[str, Claim] = {}
-        self._conflicts: Names = frozenset()
+        # The first claim stands for every key that is not in `_claims`: most keys have one source.
+        self._claim: Claim = (Rank.OBSERVED, "")
+        self._claims: dict[str, Claim] | None = None
+        self._conflicts: Names = _NONE
         self._sources: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
@@ -175,7 +181,7 @@ class LiveCall:
                 end=end,
                 source=source,
                 loss_method=loss_method,
-                measures=measures,  # type: ignore[arg-type]  # a TypedDict is a mapping of objects
+                measures=measures,
             )
         except (ValueError, TypeError) as error:
             self._drop("record_media", str(error))
@@ -229,10 +235,8 @@ class LiveCall:
             kept = {
                 key: value
                 for key, value in self.attributes.items()
-                if key not in _LEG_KEYS or self._claims.get(key, (Rank.HINT, ""))[0] is Rank.USER
+                if key not in _LEG_KEYS or self._claim_on(key)[0] is Rank.USER
             }
-            for key in self.attributes.keys() - kept.keys():
-                self._claims.pop(key, None)
             self.attributes = kept
             self.identified = self.concluded = False
             self.spans.replace_snapshots(kept)
@@ -275,16 +279,31 @@ class LiveCall:
         loss = self.spans.loss_of(name, span_id, start_ns, end_ns)
         return {} if loss is None else {c.RTP_LOSS_RATIO: loss[0], c.RTP_LOSS_METHOD: loss[1]}
 
-    def snapshot(self, keys: Collection[str]) -> dict[str, Value]:
+    def snapshot(self, keys: Collection[str]) -> AttributeValues:
         """What a span that starts now and belongs to no turn would get of `keys`."""
         return self.spans.select(self.attributes, keys)
 
     # How it gets there --------------------------------------------------------------------------
 
-    def view(self, keys: Names) -> View:
+    def view_of(self, keys: Names) -> View:
         """The open spans and the snapshot of one set of inherited keys, made on first use."""
+        for view in self.spans.views:
+            if view.keys is keys:
+                return view
         with self._lock:
-            return self.spans.view(keys, self.attributes)
+            view = self.spans.view(keys, self.attributes)
+            self.view = self.spans.views[0]
+            return view
+
+    def _claim_on(self, key: str) -> Claim:
+        return self._claim if self._claims is None else self._claims.get(key, self._claim)
+
+    def _note_claim(self, keys: Collection[str], claim: Claim) -> None:
+        if not self._claim[1]:
+            self._claim = claim
+        if claim == self._claim and self._claims is None:
+            return
+        self._claims = {**(self._claims or {}), **dict.fromkeys(keys, claim)}
 
     def _apply(self, values: Mapping[str, Value], claim: Claim) -> None:
         with self._lock:
@@ -294,8 +313,7 @@ class LiveCall:
             self._note_source(claim[1])
             if not changed:
                 return
-            for key in changed:
-                self._claims[key] = claim
+            self._note_claim(changed, claim)
             self.attributes = {**self.attributes, **changed}
             self._write_root(changed)
             self.spans.push(self.attributes, changed, self.root_span_id)
@@ -305,7 +323,7 @@ class LiveCall:
         old = self.attributes.get(key)
         if old is None:
             return True
-        standing = self._claims.get(key, claim)
+        standing = self._claim_on(key)
         wins = claim[0] >= standing[0]
         if claim[1] != standing[1] and disagree(key, old, value) and key not in self._conflicts:
             self._conflicts |= {key}
@@ -350,7 +368,7 @@ class LiveCall:
         if self._redaction is None:
             self._redaction = Redaction.from_environment()
         self.add_secrets([value])
-        role = "caller" if name == "caller_number" else "callee"
+        role: Literal["caller", "callee"] = "caller" if name == "caller_number" else "callee"
         return dict(self._redaction.party(role, value))
 
     def _drop(self, name: str, why: str) -> None:

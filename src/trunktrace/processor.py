@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry.context import Context, get_value
+from opentelemetry.context import Context, get_current, get_value
 from opentelemetry.sdk.trace import SpanProcessor
 
 from trunktrace import conventions as c
@@ -17,6 +17,14 @@ from trunktrace.turns import CALL_ROOT, ROLES
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
+    from opentelemetry.trace import SpanContext
+
+    from trunktrace.facts import AttributeValues
+    from trunktrace.spans import SpanBook
+
+# SpanContext is a tuple (trace id, span id, ...); its named properties cost five times an index.
+_TRACE_ID: Final = 0
+_SPAN_ID: Final = 1
 
 _DEFAULT_KEYS = frozenset(c.INHERITED_BY_DEFAULT)
 _interned: dict[frozenset[str], frozenset[str]] = {_DEFAULT_KEYS: _DEFAULT_KEYS}
@@ -48,8 +56,7 @@ def inherited_keys(inherit: Iterable[str] | None) -> frozenset[str]:
 
 
 class CallSpanProcessor(SpanProcessor):
-    """Every span of a call gets the call's facts: those known when it starts at its start, later
-    ones while it is open.
+    """Puts a call's facts on its spans: known ones at a span's start, later ones while it is open.
 
     Add it to a provider beside the batch processor, before or after; it exports nothing and
     replaces nothing. `inherit` is the set of attribute keys that children get (default: carrier,
@@ -65,99 +72,113 @@ class CallSpanProcessor(SpanProcessor):
         self._keys = inherited_keys(inherit)
         self._has_loss = c.RTP_LOSS_RATIO in self._keys
         self._registry = registry
-        self._entry = registry.entries.get
+        self._owner_of = registry.owned.get
+        self._shared = registry.shared
+
+    # on_start and on_end are the whole price of a span, so they are written out flat: each call of
+    # a function or a property here costs every span of every call (benchmarks/overhead.py).
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Set what is known on the span, and remember it as open. Never raises."""
         try:
-            context = span.get_span_context()
-            call = self._entry(context.trace_id)
-            if call.__class__ is not LiveCall:
-                call = self._call_elsewhere(call, span, parent_context)
+            context = span.context
+            call = self._owner_of(context[_TRACE_ID])
+            if call is None:
+                call = self._call_elsewhere(span, parent_context)
                 if call is None:
                     return
-            self._stamp(call, span, context.span_id)
+            view = call.view
+            if view is None or view.keys is not self._keys:
+                view = call.view_of(self._keys)
+            role = ROLES[span.name]
+            if role == CALL_ROOT:
+                return
+            span_id = context[_SPAN_ID]
+            view.open[span_id] = span
+            # Read after the span stands in `open`: see the invariants of LiveCall.
+            snapshot = view.snapshot
+            if role or call.spans.turn_of:
+                snapshot = self._in_turn(call.spans, span, span_id, role, snapshot)
+            if snapshot:
+                span.set_attributes(snapshot)
         except Exception as error:
             guard.swallowed("processor.on_start", error)
             if guard.reraise:
                 raise
 
-    def _stamp(self, call: LiveCall, span: Span, span_id: int) -> None:
-        views = call.spans.views
-        view = views[0] if views and views[0].keys is self._keys else call.view(self._keys)
-        # A second processor with the same keys on this provider finds its work done.
-        if span_id in view.open:
-            return
-        role = ROLES[span.name]
-        if role == CALL_ROOT:
-            return
-        view.open[span_id] = span
-        snapshot = view.snapshot
-        book = call.spans
-        if role or book.turn_of:
-            parent = span.parent
-            turn = book.started(span, span_id, role, parent.span_id if parent else 0)
-            if turn is not None and turn.loss is not None and self._has_loss:
-                ratio, method = turn.loss
-                snapshot = {**snapshot, c.RTP_LOSS_RATIO: ratio, c.RTP_LOSS_METHOD: method}
-        if snapshot:
-            span.set_attributes(snapshot)
-
-    def _call_elsewhere(
-        self, entry: object, span: Span, parent_context: Context | None
-    ) -> LiveCall | None:
-        """The call of a span whose trace id alone does not tell."""
-        if entry is None:
-            found = get_value(CALL_KEY, parent_context)
-            if not isinstance(found, LiveCall) or found.finished:
-                return None
-            call = found
-            trace_id = span.get_span_context().trace_id
-            if trace_id not in call.spans.foreign_traces:
-                call.spans.foreign_traces |= {trace_id}
-                self._registry.adopt_trace(trace_id, call)
-        else:
-            shared = entry.call_of(span, parent_context)  # type: ignore[attr-defined]
-            if shared is None or ROLES[span.name] == CALL_ROOT:
-                return None
-            call = shared
-        if call.spans.members is None:
-            call.spans.members = set()
-        call.spans.members.add(span.get_span_context().span_id)
-        return call
-
     def on_end(self, span: ReadableSpan) -> None:
         """Forget the span; forget the call when its root ends. Never raises."""
         try:
             context = span.context
-            if context is None:
-                return
-            entry = self._entry(context.trace_id)
-            if entry.__class__ is not LiveCall:
-                if entry is None:
+            call = self._owner_of(context[_TRACE_ID])
+            if call is None:
+                if not self._shared:
                     return
-                entry = entry.call_with(context.span_id)  # type: ignore[union-attr]
-                if entry is None:
+                call = self._ended_elsewhere(context)
+                if call is None:
                     return
-            self._release(entry, span, context.span_id)  # type: ignore[arg-type]
+            view = call.view
+            if view is None or view.keys is not self._keys:
+                view = call.view_of(self._keys)
+            span_id = context[_SPAN_ID]
+            view.open.pop(span_id, None)
+            turn_of = call.spans.turn_of
+            if turn_of and span_id in turn_of:
+                call.spans.ended(span, span_id, ROLES[span.name])
+            if span_id == call.root_span_id:
+                self._root_ended(call)
         except Exception as error:
             guard.swallowed("processor.on_end", error)
             if guard.reraise:
                 raise
 
-    def _release(self, call: LiveCall, span: ReadableSpan, span_id: int) -> None:
-        for view in call.spans.views:
-            if view.keys is self._keys:
-                view.open.pop(span_id, None)
-        role = ROLES[span.name]
-        if role:
-            call.spans.ended(span, span_id, role)
-        if span_id == call.root_span_id:
-            if call.outlives_root:
-                call.root_ended()
-            else:
-                self._registry.close(call)
+    def _in_turn(
+        self, book: SpanBook, span: Span, span_id: int, role: int, snapshot: AttributeValues
+    ) -> AttributeValues:
+        """The snapshot with the loss of the span's turn, where one is known."""
+        parent = span.parent
+        turn = book.started(span, span_id, role, parent.span_id if parent else 0)
+        if turn is None or turn.loss is None or not self._has_loss:
+            return snapshot
+        ratio, method = turn.loss
+        return {**snapshot, c.RTP_LOSS_RATIO: ratio, c.RTP_LOSS_METHOD: method}
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+    def _root_ended(self, call: LiveCall) -> None:
+        if call.outlives_root:
+            call.root_ended()
+        else:
+            self._registry.close(call)
+
+    def _call_elsewhere(self, span: Span, parent_context: Context | None) -> LiveCall | None:
+        """The call of a span whose trace id alone does not tell."""
+        found: object = None
+        if not self._shared:
+            # `get_value` once more for the many spans that are of no call is a third of their price.
+            context = get_current() if parent_context is None else parent_context
+            found = context.get(CALL_KEY)
+            if found is None:
+                return None
+        trace_id, span_id = span.context.trace_id, span.context.span_id
+        shared = self._shared.get(trace_id)
+        if shared is None:
+            found = get_value(CALL_KEY, parent_context)
+        elif ROLES[span.name] != CALL_ROOT:
+            # Else a root that starts in the trace of another call: it is no span of that call.
+            found = shared.call_of(span, parent_context)
+        if not isinstance(found, LiveCall) or found.finished:
+            return None
+        if shared is None:
+            found.spans.foreign_traces |= {trace_id}
+            self._registry.adopt_trace(trace_id, found)
+        if found.spans.members is None:
+            found.spans.members = set()
+        found.spans.members.add(span_id)
+        return found
+
+    def _ended_elsewhere(self, context: SpanContext) -> LiveCall | None:
+        shared = self._shared.get(context.trace_id) if self._shared else None
+        return None if shared is None else shared.call_with(context.span_id)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  # the SDK's
         """True: nothing is held here."""
         return True

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakSet
 
@@ -51,9 +52,6 @@ class SharedTrace:
         return None
 
 
-Entry = LiveCall | SharedTrace
-
-
 class CallListener(Protocol):
     """Told of every call of the process, sampled or not. Held weakly."""
 
@@ -67,40 +65,41 @@ class CallListener(Protocol):
 
 
 class CallRegistry:
-    """Calls by trace id. `opened`, `finished_count` and `evicted` count over the process' life."""
+    """Calls by trace id. `opened`, `finished` and `evicted` count over the process' life.
+
+    `owned` holds the calls whose trace is theirs alone, `shared` the traces that are not; a trace
+    id stands in one of them at most.
+    """
 
     def __init__(self, most_calls: int = MOST_CALLS) -> None:
-        self.entries: OrderedDict[int, Entry] = OrderedDict()
+        self.owned: dict[int, LiveCall] = {}
+        self.shared: dict[int, SharedTrace] = {}
         self.opened = 0
-        self.finished_count = 0
+        self.finished = 0
         self.evicted = 0
         self._most_calls = most_calls
+        self._open: dict[LiveCall, None] = {}
         self._listeners: WeakSet[CallListener] = WeakSet()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self.calls())
-
-    def calls(self) -> tuple[LiveCall, ...]:
-        """The open calls, oldest first."""
-        with self._lock:
-            found: dict[int, LiveCall] = {}
-            for entry in self.entries.values():
-                for call in (entry,) if isinstance(entry, LiveCall) else entry.calls:
-                    found.setdefault(id(call), call)
-            return tuple(found.values())
+        return len(self._open)
 
     def open(self, call: LiveCall, *, owns_trace: bool) -> None:
         """Register `call`. `owns_trace`: its root is the trace's root, so every span is its own."""
         with self._lock:
-            present = self.entries.get(call.trace_id)
-            call.owns_trace = present is None and owns_trace
+            shared = self.shared.get(call.trace_id)
+            other = self.owned.pop(call.trace_id, None)
+            call.owns_trace = owns_trace and shared is None and other is None
             if call.owns_trace:
-                self.entries[call.trace_id] = call
+                self.owned[call.trace_id] = call
             else:
-                self._share(call, present)
+                former = shared.calls if shared is not None else (other,) if other else ()
+                self._share(call, former)
+            self._open[call] = None
             self.opened += 1
-            evicted = self._evict()
+            excess = len(self._open) - self._most_calls
+            evicted = list(islice(self._open, max(0, excess)))
         for oldest in evicted:
             self.close(oldest, evicted=True)
         self._tell("call_opened", call)
@@ -112,11 +111,10 @@ class CallRegistry:
                 return
             call.finished = True
             self._forget(call)
-            self.finished_count += 1
-            if evicted:
-                self.evicted += 1
-                guard.evicted_calls += 1
+            self.finished += 1
+            self.evicted += evicted
         if evicted:
+            guard.evicted_calls += 1
             warn_once("evicted", "trunktrace forgot calls: more than %d open", self._most_calls)
         self._tell("call_finished", call)
         for view in call.spans.views:
@@ -126,8 +124,8 @@ class CallRegistry:
     def adopt_trace(self, trace_id: int, call: LiveCall) -> None:
         """Count another trace, started inside the call, to it; so that exporters can find it."""
         with self._lock:
-            if not call.finished:
-                self.entries.setdefault(trace_id, SharedTrace(call))
+            if not call.finished and trace_id not in self.owned:
+                self.shared.setdefault(trace_id, SharedTrace(call))
 
     def subscribe(self, listener: CallListener) -> None:
         """Tell `listener` of every call that opens or finishes, as long as it lives."""
@@ -136,38 +134,26 @@ class CallRegistry:
     def clear(self) -> None:
         """Forget everything without telling anyone: a forked child has no calls yet."""
         self._lock = threading.Lock()
-        self.entries.clear()
+        self.owned.clear()
+        self.shared.clear()
+        self._open.clear()
 
-    def _share(self, call: LiveCall, present: Entry | None) -> None:
-        former: tuple[LiveCall, ...] = ()
-        if present is not None:
-            former = (present,) if isinstance(present, LiveCall) else present.calls
+    def _share(self, call: LiveCall, former: tuple[LiveCall, ...]) -> None:
         for other in (*former, call):
             other.owns_trace = False
             if other.spans.members is None:
                 other.spans.members = {other.root_span_id, *other.spans.open_ids()}
-        self.entries[call.trace_id] = SharedTrace(*former, call)
+        self.shared[call.trace_id] = SharedTrace(*former, call)
 
     def _forget(self, call: LiveCall) -> None:
+        self._open.pop(call, None)
+        if self.owned.get(call.trace_id) is call:
+            del self.owned[call.trace_id]
         for trace_id in (call.trace_id, *call.spans.foreign_traces):
-            entry = self.entries.get(trace_id)
-            if entry is call:
-                del self.entries[trace_id]
-            elif isinstance(entry, SharedTrace) and call in entry.calls:
-                rest = tuple(other for other in entry.calls if other is not call)
-                if rest:
-                    self.entries[trace_id] = SharedTrace(*rest)
-                else:
-                    del self.entries[trace_id]
-
-    def _evict(self) -> list[LiveCall]:
-        excess = len(self.entries) - self._most_calls
-        oldest: list[LiveCall] = []
-        for entry in self.entries.values():
-            if len(oldest) >= excess:
-                break
-            oldest.append(entry if isinstance(entry, LiveCall) else entry.calls[0])
-        return oldest
+            shared = self.shared.pop(trace_id, None)
+            rest = tuple(other for other in shared.calls if other is not call) if shared else ()
+            if rest:
+                self.shared[trace_id] = SharedTrace(*rest)
 
     def _tell(self, what: str, call: LiveCall) -> None:
         for listener in tuple(self._listeners):
@@ -226,10 +212,10 @@ class CallMemory:
         if span.context is None:
             return None
         trace_id, span_id = span.context.trace_id, span.context.span_id
-        entry = self._registry.entries.get(trace_id)
-        if isinstance(entry, LiveCall):
-            return entry
-        if entry is not None and (call := entry.call_with(span_id)) is not None:
+        if (owner := self._registry.owned.get(trace_id)) is not None:
+            return owner
+        shared = self._registry.shared.get(trace_id)
+        if shared is not None and (call := shared.call_with(span_id)) is not None:
             return call
         with self._lock:
             kept = [call for _, call in self._recent.get(trace_id, ())]

@@ -22,6 +22,9 @@ from trunktrace.turns import (
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
+_NO_TRACES: Final[frozenset[int]] = frozenset()
+"""Shared: on Python 3.11 each `frozenset()` is a new object of 216 bytes."""
+
 LOSS_KEYS: Final = frozenset({c.RTP_LOSS_RATIO, c.RTP_LOSS_METHOD})
 
 
@@ -30,7 +33,7 @@ class View:
 
     __slots__ = ("keys", "open", "snapshot")
 
-    def __init__(self, keys: frozenset[str], snapshot: dict[str, Value]) -> None:
+    def __init__(self, keys: frozenset[str], snapshot: AttributeValues) -> None:
         self.keys = keys
         self.snapshot = snapshot
         self.open: dict[int, Span] = {}
@@ -44,11 +47,12 @@ class SpanBook:
     def __init__(self) -> None:
         self.views: tuple[View, ...] = ()
         self.turn: Turn | None = None
-        self.turn_of: dict[int, Turn] = {}
+        # Made with the first turn: most spans ask for it, many calls never have one.
+        self.turn_of: dict[int, Turn] | None = None
         # Span ids of this call where the trace id alone does not tell; None where it does.
         self.members: set[int] | None = None
-        self.foreign_traces: frozenset[int] = frozenset()
-        self._turns: list[Turn] = []
+        self.foreign_traces: frozenset[int] = _NO_TRACES
+        self._turns: tuple[Turn, ...] = ()
         self._media: MediaBook | None = None
 
     @property
@@ -76,8 +80,11 @@ class SpanBook:
         spans = [s for view in self.views for i, s in view.open.copy().items() if i != but]
         return min(spans, key=lambda span: span.start_time or 0, default=None)
 
-    def select(self, attributes: AttributeValues, keys: Collection[str]) -> dict[str, Value]:
+    def select(self, attributes: AttributeValues, keys: Collection[str]) -> AttributeValues:
         """The inherited facts without the loss, which depends on the span."""
+        if all(key in keys and key not in LOSS_KEYS for key in attributes):
+            # Neither is ever mutated, so one mapping serves as both.
+            return attributes
         return {k: v for k, v in attributes.items() if k in keys and k not in LOSS_KEYS}
 
     def replace_snapshots(self, attributes: AttributeValues) -> None:
@@ -102,6 +109,13 @@ class SpanBook:
 
     def started(self, span: ReadableSpan, span_id: int, role: int, parent_id: int) -> Turn | None:
         """Place a span that starts; the turn whose loss it shares, or None."""
+        if self.turn_of is None:
+            if role not in (USER_TURN, AGENT_TURN):
+                return None
+            self.turn_of = {}
+        placed = self.turn_of.get(span_id)
+        if placed is not None:
+            return placed
         if role == USER_TURN:
             turn = self._new_turn(span.start_time)
         elif role == AGENT_TURN:
@@ -120,7 +134,7 @@ class SpanBook:
 
     def ended(self, span: ReadableSpan, span_id: int, role: int) -> None:
         """Close the caller's speech when its span ends, and a turn once it was answered."""
-        turn = self.turn_of.get(span_id)
+        turn = self.turn_of.get(span_id) if self.turn_of else None
         if turn is None:
             return
         if role == USER_SPEAKING or (role == USER_TURN and not turn.speaking):
@@ -130,10 +144,11 @@ class SpanBook:
 
     def _new_turn(self, speech_start_ns: int | None) -> Turn:
         self.turn = turn = Turn(speech_start_ns)
-        self._turns.append(turn)
-        if len(self._turns) > KEPT_TURNS:
-            for span_id in self._turns.pop(0).members:
+        self._turns = (*self._turns, turn)
+        if len(self._turns) > KEPT_TURNS and self.turn_of is not None:
+            for span_id in self._turns[0].members:
                 self.turn_of.pop(span_id, None)
+            self._turns = self._turns[1:]
         return turn
 
     def loss_of(self, name: str, span_id: int, start_ns: int, end_ns: int) -> Loss | None:
@@ -142,7 +157,7 @@ class SpanBook:
             return None
         if ROLES[name] == TO_CALLER:
             return self._media.loss("out", start_ns / 1e9, end_ns / 1e9)
-        turn = self.turn_of.get(span_id)
+        turn = self.turn_of.get(span_id) if self.turn_of else None
         if turn is None:
             return self._media.loss("in", start_ns / 1e9, end_ns / 1e9)
         speech = turn.speech(end_ns)

@@ -19,7 +19,7 @@ from trunktrace.guard import guarded, swallowing
 from trunktrace.livecall import CALL_KEY, NO_CALL, LiveCall
 from trunktrace.processor import CallSpanProcessor
 from trunktrace.redaction import Redaction
-from trunktrace.registry import SharedTrace, calls
+from trunktrace.registry import calls
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -39,11 +39,12 @@ def current_call() -> LiveCall:
     found = otel_context.get_value(CALL_KEY)
     if isinstance(found, LiveCall) and not found.finished:
         return found
-    entry = calls.entries.get(trace.get_current_span().get_span_context().trace_id)
-    if isinstance(entry, SharedTrace):
-        call = entry.call_with(trace.get_current_span().get_span_context().span_id)
-        return NO_CALL if call is None else call
-    return NO_CALL if entry is None else entry
+    context = trace.get_current_span().get_span_context()
+    call = calls.owned.get(context.trace_id)
+    shared = calls.shared.get(context.trace_id)
+    if call is None and shared is not None:
+        call = shared.call_with(context.span_id)
+    return NO_CALL if call is None else call
 
 
 @guarded
@@ -74,9 +75,9 @@ def start_call(
     redaction: Redaction | None = None,
     **facts: Unpack[FactFields],
 ) -> CallScope:
-    """Open a call for a block of code: `with start_call(direction="inbound") as call:`.
+    """A call around a block of code that is not a LiveKit job.
 
-    For code that is not a LiveKit job; `async with` works as well. The block runs in a `sip.call`
+    `with start_call(direction="inbound") as call:`, or `async with`. The block runs in a `sip.call`
     span (SERVER if inbound, else CLIENT), which is the root call span; every span below it gets the
     call's facts, and `call.record(...)` adds to them. Facts that are known can be given here.
 

@@ -58,7 +58,7 @@ ROLES: Final = Roles(
 class Turn:
     """The caller's speech and the spans that deal with it. A turn without speech has no loss."""
 
-    __slots__ = ("answered", "loss", "members", "speech_end_ns", "speech_start_ns", "speaking")
+    __slots__ = ("answered", "loss", "members", "speaking", "speech_end_ns", "speech_start_ns")
 
     def __init__(self, speech_start_ns: int | None) -> None:
         self.speech_start_ns = speech_start_ns
@@ -115,7 +115,7 @@ class MediaBook:
         for method in ("counted", "estimated"):
             found = _weighted((w for w in windows if w.loss_method == method), start, end)
             if found is not None:
-                return found, method  # type: ignore[return-value]
+                return found, method
         return None
 
     def whole(self, direction: str) -> Loss | None:
@@ -127,9 +127,9 @@ class MediaBook:
             lost, short_s = self._sums.get(place, (0.0, 0.0))
             if long_s >= short_s and long:
                 lost = sum((w.loss_ratio or 0.0) * w.duration_s for w in long)
-                return lost / long_s, method  # type: ignore[return-value]
+                return lost / long_s, method
             if short_s:
-                return lost / short_s, method  # type: ignore[return-value]
+                return lost / short_s, method
         return None
 
     def worst(self) -> Loss | None:

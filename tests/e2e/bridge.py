@@ -154,7 +154,7 @@ class Bridge:
     ) -> web.Response:
         truth = plan.truth
         late = {"sip.callIDFull": truth.sip_call_id, "sip.callTag": truth.call_tag}
-        await leg.room.local_participant.set_attributes(late)
+        await leg.attributes(late)
         self._soon(self._answer(plan, leg))
         info = SIPParticipantInfo(
             participant_id=leg.room.local_participant.sid,

@@ -24,7 +24,7 @@ _KINDS = {0: "unspecified", 1: "internal", 2: "server", 3: "client", 4: "produce
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A span event; `time_ns` is unix nanoseconds."""
+    """A span event; `time_ns` is unix nanoseconds. A span's events stand in order of time."""
 
     name: str
     time_ns: int
@@ -196,10 +196,7 @@ def _span(raw: Mapping[str, Any], scope: str, resource: Mapping[str, Any]) -> Sp
         start_ns=int(raw["startTimeUnixNano"]),
         end_ns=int(raw["endTimeUnixNano"]),
         attributes=_attributes(raw),
-        events=tuple(
-            Event(one["name"], int(one["timeUnixNano"]), _attributes(one))
-            for one in raw.get("events", [])
-        ),
+        events=tuple(sorted(map(_event, raw.get("events", [])), key=lambda one: one.time_ns)),
         links=tuple(
             Link(one["traceId"], one["spanId"], _attributes(one)) for one in raw.get("links", [])
         ),
@@ -210,8 +207,17 @@ def _span(raw: Mapping[str, Any], scope: str, resource: Mapping[str, Any]) -> Sp
     )
 
 
+def _event(raw: Mapping[str, Any]) -> Event:
+    return Event(raw["name"], int(raw["timeUnixNano"]), _attributes(raw))
+
+
 def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:
-    return {one["key"]: _value(one.get("value", {})) for one in holder.get("attributes", [])}
+    # Jaeger adds warnings of its own to spans that are read before their parent has arrived.
+    return {
+        one["key"]: _value(one.get("value", {}))
+        for one in holder.get("attributes", [])
+        if not one["key"].startswith("@jaeger@")
+    }
 
 
 def _value(raw: Mapping[str, Any]) -> Any:

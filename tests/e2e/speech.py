@@ -12,25 +12,18 @@ from livekit import rtc
 from .build import CACHE
 
 SAMPLE_RATE = 16_000
-FRAME_MS = 20
-FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
+_BLOCK = SAMPLE_RATE // 100 * 2
 
 
 class NoSpeech(RuntimeError):
     """espeak-ng is not installed; the message says how to get it."""
 
 
-def frames(text: str) -> list[rtc.AudioFrame]:
-    """`text` as 20 ms mono frames of 16 kHz; the last one is filled up with silence."""
+def frame(text: str) -> rtc.AudioFrame:
+    """`text` as one mono frame of 16 kHz, filled up with silence to whole 10 ms."""
     samples = _samples(text)
-    size = FRAME_SAMPLES * 2
-    padded = samples + bytes(-len(samples) % size)
-    return [frame(padded[start : start + size]) for start in range(0, len(padded), size)]
-
-
-def frame(samples: bytes = bytes(FRAME_SAMPLES * 2)) -> rtc.AudioFrame:
-    """One frame; silence by default."""
-    return rtc.AudioFrame(samples, SAMPLE_RATE, 1, FRAME_SAMPLES)
+    padded = samples + bytes(-len(samples) % _BLOCK)
+    return rtc.AudioFrame(padded, SAMPLE_RATE, 1, len(padded) // 2)
 
 
 def _samples(text: str) -> bytes:

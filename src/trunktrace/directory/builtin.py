@@ -121,5 +121,3 @@ LiveKit maps the headers to the names without `h` always; the others are there w
 
 ALIASES: Final[Mapping[str, str]] = MappingProxyType({"nexmo": "vonage"})
 """Former names. Nexmo is Vonage: https://developer.vonage.com"""
-
-CARRIERS: Final = frozenset(_HOSTS_BY_CARRIER)

@@ -50,7 +50,7 @@ class Directory:
     @classmethod
     def builtin(cls) -> Directory:
         """The directory without a file: well-known carriers by SIP host and provider id."""
-        return cls(None, Tables(aliases=dict(builtin.ALIASES), carriers=builtin.CARRIERS))
+        return cls(None, Tables(aliases=dict(builtin.ALIASES)))
 
     @classmethod
     def parse(cls, text: str, *, name: str = FILE_NAME) -> Directory:
@@ -121,7 +121,7 @@ class Directory:
         """What is known of the trunk of a call; each field with its rank. It never raises.
 
         `host` is LiveKit's `sip.hostname`, with or without a port. `attributes` are those of the
-        SIP participant; headers that were fetched are added to them by `headers_as_attributes`.
+        SIP participant; a header that was fetched stands among them as `sip.h.x-route`.
         """
         claims = [
             *self._of_trunk(trunk_id),
@@ -181,7 +181,8 @@ class Directory:
         """What to tell the operator if no row names this trunk's carrier; None if one does."""
         if any(name == "carrier" for name, _ in self._of_trunk(trunk_id)):
             return None
-        row = f'[{dotted(("trunks", heard(trunk_id) or "ST_..."))}]\ncarrier = "..."\nroute = "..."'
+        key = dotted(("trunks", heard(trunk_id) or "ST_..."))
+        row = f'[{key}]\ncarrier = "..."\n# route = "us-east/primary"'
         if self.path is None:
             where = f"There is no directory: write {FILE_NAME} in the worker's working directory"
             where += f" (or name a file in {VARIABLE}) with:"

@@ -82,7 +82,7 @@ class _Reader:
             trunks=trunks,
             hosts=hosts,
             aliases=aliases,
-            carriers=builtin.CARRIERS | frozenset(self.table(("carriers",))),
+            carriers=frozenset(self.table(("carriers",))),
             headers=self.trusted_headers(("defaults",)) or (),
             attributes=self.trusted_attributes(("defaults",)) or (),
         )
@@ -109,14 +109,14 @@ class _Reader:
             if key in known:
                 continue
             fix = f"unknown key; known here: {', '.join(known)}"
-            if path[:1] == ("hosts",) and isinstance(table[key], dict):
+            if path[:1] == ("hosts",) and key in _TRUST:
+                fix = "anyone can write a From host, so it trusts nothing; move this to a trunk"
+            elif path[:1] == ("hosts",) and isinstance(table[key], dict):
                 fix = 'a host with dots in it is quoted: [hosts."sbc1.example.net"]'
             elif near := difflib.get_close_matches(key, known, n=1):
                 fix = f"unknown key; did you mean {near[0]!r}?"
             elif key in _TOP:
                 fix = f"{key!r} belongs at the top of the file, before the first [table]"
-            elif path[:1] == ("hosts",) and key in _TRUST:
-                fix = "anyone can write a From host, so it trusts nothing; move this to a trunk"
             self.fail((*path, key), table[key], fix)
 
     def text_at(self, path: Keys, example: str) -> str | None:

@@ -10,8 +10,11 @@ from typing import Final
 from trunktrace.conventions import MAX_STRING_CHARACTERS, UNKNOWN_CARRIER
 
 _NOT_SLUG: Final = re.compile(r"[^a-z0-9._-]+")
-_NUMBER: Final = re.compile(r"\+[ ().-]*\d(?:[ ().-]*\d){6}|(?<!\d)\d(?:[ ().-]?\d){8,14}(?!\d)")
+_NUMBER: Final = re.compile(
+    r"\+[ ().-]{0,2}\d(?:[ ().-]{0,2}\d){6}|(?<!\d)\d(?:[ ().-]{0,2}\d){8,14}(?!\d)"
+)
 """A phone number: + and 7 digits or more, or 9 to 15 digits (a longer id is no number)."""
+_IPV4: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 
 
 def label(value: object) -> str | None:
@@ -31,7 +34,9 @@ def heard(value: object) -> str | None:
     Such a text is written to spans in clear, so one that may name a person says nothing.
     """
     text = label(value)
-    return None if text is None or "@" in text or _NUMBER.search(text) else text
+    if text is None or "@" in text or _NUMBER.search(_IPV4.sub("", text)):
+        return None
+    return text
 
 
 def slug(value: str) -> str | None:

@@ -25,8 +25,8 @@ def provider_from_environment() -> TracerProvider | None:
 
     It is asked for by `OTEL_TRACES_EXPORTER` (names of installed exporters, `none` for none) or by
     an OTLP endpoint. Without either nothing is made: an exporter to a collector that nobody runs
-    would only fill the log. `OTEL_SDK_DISABLED`, sampler, resource and batch settings are the SDK's.
-    The OTLP protocol is the environment's, else gRPC for port 4317 and HTTP for any other.
+    would only fill the log. `OTEL_SDK_DISABLED`, sampler, resource and batch settings are the
+    SDK's. The OTLP protocol is the environment's, else gRPC for port 4317 and HTTP for any other.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None

@@ -38,14 +38,15 @@ class _Held:
 
 
 class LateFactsExporter(SpanExporter):
-    """Holds a call's spans until the call is settled, adds the facts that became known since they
-    ended, and passes them on to `exporter`.
+    """Wraps an exporter so that spans which ended before a fact was known carry it too.
 
-    A call is settled when its carrier and route, direction and final code are known or can no longer
-    come. Spans are also passed on when the call's root ends, on `force_flush` and `shutdown`, after
-    `max_hold_s` seconds, and when more than `max_spans` are held (the longest held call first):
-    by a timer of its own, since the SDK does not call an exporter while nothing ends. `grace_s` is
-    how long after settlement spans still wait for what comes just behind it, such as the codec.
+    A call's spans are held until the call is settled, get the facts that became known since they
+    ended, and are passed on to `exporter`. A call is settled when its carrier and route, direction
+    and final code are known or can no longer come. Spans are also passed on when the call's root
+    ends, on `force_flush` and `shutdown`, after `max_hold_s` seconds, and when more than
+    `max_spans` are held (the longest held call first): by a timer of its own, since the SDK does
+    not call an exporter while nothing ends. `grace_s` is how long after settlement spans still wait
+    for what comes just behind it, such as the codec.
     Spans of no call pass through at once, as the same objects.
 
     Raises ConfigurationError for bounds that are not positive.
@@ -209,8 +210,10 @@ def _completed(span: ReadableSpan, call: LiveCall) -> ReadableSpan:
 
 def _missing(span: ReadableSpan, call: LiveCall) -> dict[str, Value]:
     present = span.attributes or {}
-    is_root = span.parent is None and span.context is not None and (
-        span.context.trace_id == call.trace_id
+    is_root = (
+        span.parent is None
+        and span.context is not None
+        and (span.context.trace_id == call.trace_id)
     )
     if is_root or (span.context is not None and span.context.span_id == call.root_span_id):
         return {key: value for key, value in call.attributes.items() if key not in present}

@@ -13,7 +13,18 @@ from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, Status
 
 from trunktrace.conventions import ATTRIBUTES
-from trunktrace.export.rules import Rule, checked_headers, drop, ordinary, rpc_body, rule_of, spoken
+from trunktrace.export import installed
+from trunktrace.export.rebuild import rebuilt
+from trunktrace.export.rules import (
+    Rule,
+    checked_headers,
+    drop,
+    keep,
+    ordinary,
+    rpc_body,
+    rule_of,
+    spoken,
+)
 from trunktrace.guard import guard
 from trunktrace.redaction import MASKED, Redaction
 from trunktrace.redaction.text import Scrubber, scrubber_for
@@ -73,7 +84,9 @@ class RedactingExporter(SpanExporter):
         self._headers = checked_headers(headers)
         self._memory = _call_memory() if memory is None else memory
         self._rules: dict[str, Rule] = {}
+        self._plain_keys: set[str] = set()
         self._resources: dict[tuple[int, frozenset[str]], tuple[Resource, Resource]] = {}
+        installed.note(self)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export the spans, redacted; FAILURE also where the wrapped exporter raises."""
@@ -97,7 +110,10 @@ class RedactingExporter(SpanExporter):
         try:
             call = self._memory.find(span)
             secrets = _NO_SECRETS if call is None else frozenset(call.secrets)
-            return self._redact(span, scrubber_for(secrets), secrets)
+            scrubber = scrubber_for(secrets)
+            if self._is_plain(span, scrubber, secrets):
+                return span
+            return self._redact(span, scrubber, secrets)
         except Exception as error:
             _swallow("RedactingExporter", error)
         try:
@@ -105,6 +121,50 @@ class RedactingExporter(SpanExporter):
         except Exception as error:
             _swallow("RedactingExporter, which dropped a span", error)
             return None
+
+    def _is_plain(self, span: ReadableSpan, scrubber: Scrubber, secrets: frozenset[str]) -> bool:
+        """One cheap look at all texts of a span at once; most spans have nothing to redact."""
+        texts = [span.name, span.status.description or ""]
+        if not self._collect(span.attributes, scrubber, texts):
+            return False
+        for event in span.events:
+            texts.append(event.name)
+            if not self._collect(event.attributes, scrubber, texts):
+                return False
+        for link in span.links:
+            if not self._collect(link.attributes, scrubber, texts):
+                return False
+        if scrubber.may_change("\n".join(texts)):
+            return False
+        return self._resource(span.resource, scrubber, secrets) is span.resource
+
+    def _collect(self, values: Values | None, scrubber: Scrubber, texts: list[str]) -> bool:
+        """Add the texts of `values`; False if a key or a kind of value needs a closer look."""
+        if not values:
+            return True
+        plain = self._plain_keys
+        for key, value in values.items():
+            if key not in plain and not self._is_plain_key(key):
+                return False
+            if scrubber.key(key) is not key:
+                return False
+            if type(value) is str:
+                texts.append(value)
+            elif type(value) is tuple:
+                if not all(type(item) is str for item in value):
+                    return False
+                texts.extend(value)
+            elif not _is_small(value):
+                return False
+        return True
+
+    def _is_plain_key(self, key: str) -> bool:
+        rule = self._rules.get(key) or self._learn(key)
+        if rule not in (ordinary, spoken, keep):
+            return False
+        if len(self._plain_keys) < _MANY:
+            self._plain_keys.add(key)
+        return True
 
     def _redact(
         self, span: ReadableSpan, scrubber: Scrubber, secrets: frozenset[str]
@@ -125,22 +185,14 @@ class RedactingExporter(SpanExporter):
             and resource is span.resource
         ):
             return span
-        return ReadableSpan(
+        return rebuilt(
+            span,
             name=name,
-            context=span.get_span_context(),
-            parent=span.parent,
-            resource=resource,
-            attributes=_bounded(
-                dict(span.attributes or {}) if attributes is None else attributes,
-                span.dropped_attributes,
-            ),
+            attributes=dict(span.attributes or {}) if attributes is None else attributes,
             events=_listed(span.events if events is None else events, span.dropped_events),
             links=_listed(span.links if links is None else links, span.dropped_links),
-            kind=span.kind,
-            status=span.status if said is description else Status(span.status.status_code, said),
-            start_time=span.start_time,
-            end_time=span.end_time,
-            instrumentation_scope=span.instrumentation_scope,
+            status=Status(span.status.status_code, said) if said is not description else None,
+            resource=resource,
         )
 
     def _values(
@@ -233,10 +285,15 @@ def _applied(rule: Rule, value: Any, scrubber: Scrubber) -> Any:
     if isinstance(value, Mapping):
         pairs = cast("Mapping[str, Any]", value)
         fresh = {scrubber.key(k): _applied(rule, v, scrubber) for k, v in pairs.items()}
-        return value if fresh == pairs else fresh
+        return pairs if fresh == pairs else fresh
     items = cast("Sequence[Any]", value)
     changed = [_applied(rule, item, scrubber) for item in items]
     return value if all(a is b for a, b in zip(items, changed, strict=True)) else tuple(changed)
+
+
+def _is_small(value: object) -> bool:
+    """A number that is no phone number, or a switch."""
+    return isinstance(value, float) or (isinstance(value, int) and value < _SMALLEST_NUMBER)
 
 
 def _bounded(values: Values, dropped: int) -> Values:
@@ -252,7 +309,8 @@ def _listed(items: Sequence[Any], dropped: int) -> Sequence[Any]:
     """Events or links that remember how many the SDK had dropped."""
     if not dropped:
         return tuple(items)
-    bounded = BoundedList.from_seq(len(items), items)
+    bounded: BoundedList[Any] = BoundedList(len(items))
+    bounded.extend(items)
     bounded.dropped = dropped
     return bounded
 
@@ -260,26 +318,24 @@ def _listed(items: Sequence[Any], dropped: int) -> Sequence[Any]:
 def _without_texts(span: ReadableSpan) -> ReadableSpan:
     """The span's place and times and our own numbers on it; no text but who sent it."""
     values = span.attributes or {}
+    numbers = {
+        key: value
+        for key, value in values.items()
+        if key in ATTRIBUTES and isinstance(value, (int, float))
+    }
     sender = {
         key: value
         for key, value in span.resource.attributes.items()
         if key.startswith(("service.", "telemetry."))
     }
-    return ReadableSpan(
+    return rebuilt(
+        span,
         name=NAME_OF_FAILED,
-        context=span.get_span_context(),
-        parent=span.parent,
-        resource=Resource(sender),
-        attributes={
-            key: value
-            for key, value in values.items()
-            if key in ATTRIBUTES and isinstance(value, (int, float))
-        },
-        kind=span.kind,
+        attributes=numbers,
+        events=(),
+        links=(),
         status=Status(span.status.status_code),
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
+        resource=Resource(sender),
     )
 
 

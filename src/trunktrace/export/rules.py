@@ -12,35 +12,37 @@ from typing import Final, TypeAlias
 from trunktrace.errors import ConfigurationError
 from trunktrace.redaction.addresses import MASKED, is_ip, mask_whole, without_ip_host
 from trunktrace.redaction.text import Scrubber
+from trunktrace.sip.headers import PARTY_HEADERS
 
 Rule: TypeAlias = Callable[[str, Scrubber], str]
 """Redacts one text; returns the same object if there is nothing to redact."""
 
-TECHNICAL_HEADERS: Final = frozenset(
-    "accept allow content-length content-type cseq date expires max-forwards min-se privacy require "
-    "server session-expires supported user-agent".split()
-)
+TECHNICAL_HEADERS: Final = frozenset({
+    "accept", "allow", "content-length", "content-type", "cseq", "date", "expires", "max-forwards",
+    "min-se", "privacy", "require", "server", "session-expires", "supported", "user-agent",
+})  # fmt: skip
 """SIP headers that hold no person and are let through without being asked for."""
 
-PERSONAL_HEADERS: Final = frozenset(
-    "authorization call-id call-info contact diversion from history-info identity "
-    "p-asserted-identity p-called-party-id p-charging-vector p-preferred-identity "
-    "proxy-authorization record-route refer-to referred-by remote-party-id reply-to route to via "
-    "f i m r t v".split()
-)
-"""SIP headers that name a person or a person's device; they cannot be let through."""
+PERSONAL_HEADERS: Final = PARTY_HEADERS | frozenset({
+    "authorization", "call-id", "i", "p-charging-vector", "proxy-authorization", "record-route",
+    "route", "via", "v",
+})  # fmt: skip
+"""SIP headers that name a person, or a device by its address; they cannot be let through."""
 
 # Words that say that a value is conversation; LiveKit before 1.8 has them without `pii`.
-_SPOKEN: Final = frozenset(
-    "messages system_instructions instructions arguments result description definitions documents "
-    "query_text query records variable explanation prompt completion".split()
+_SPOKEN: Final = frozenset({
+    "messages", "system_instructions", "instructions", "arguments", "result", "description",
+    "definitions", "documents", "query_text", "query", "records", "variable", "explanation",
+    "prompt", "completion",
+})  # fmt: skip
+_SPOKEN_LAST: Final = frozenset({
+    "user_input", "user_transcript", "transcript", "input_text", "chat_ctx", "instructions", "text",
+    "function_calls", "arguments", "output",
+})  # fmt: skip
+_SIP_PERSON: Final = frozenset(
+    {"from", "to", "user", "username", "contact", "name", "display_name"}
 )
-_SPOKEN_LAST: Final = frozenset(
-    "user_input user_transcript transcript input_text chat_ctx instructions text function_calls "
-    "arguments output".split()
-)
-_SIP_PERSON: Final = frozenset("from to uri user username contact name display_name".split())
-_RPC_BODIES: Final = frozenset("payload request response body".split())
+_RPC_BODIES: Final = frozenset({"payload", "request", "response", "body"})
 
 
 def keep(text: str, _scrubber: Scrubber) -> str:

@@ -1,0 +1,1 @@
+"""LiveKit: the only folder that imports it. What users call is in `trunktrace` itself."""

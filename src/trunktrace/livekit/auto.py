@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+# mypy sees nothing in that module: it begins with a bare `type: ignore`.
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from trunktrace.livekit.instrumentor import instrument, uninstrument
 
 
-class TrunktraceInstrumentor(BaseInstrumentor):
+class TrunktraceInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """`trunktrace.instrument()` for OpenTelemetry's auto-instrumentation."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
@@ -20,5 +21,5 @@ class TrunktraceInstrumentor(BaseInstrumentor):
     def _instrument(self, **kwargs: Any) -> None:
         instrument(tracer_provider=kwargs.get("tracer_provider"))
 
-    def _uninstrument(self, **kwargs: Any) -> None:
+    def _uninstrument(self, **_: Any) -> None:
         uninstrument()

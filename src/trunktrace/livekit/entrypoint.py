@@ -49,11 +49,11 @@ def traced_call(
     async def entrypoint(ctx): ...
     ```
 
-    The entrypoint runs as it is: its result, exceptions and cancellation pass through. A job without
-    a SIP participant is left alone. `directory` names carriers (default: `TRUNKTRACE_DIRECTORY`, else
-    `carriers.toml` in the working directory, else what is known of the large carriers); `redaction`
-    says what becomes of phone numbers (default: masked; hashed with `TRUNKTRACE_HASH_KEY`);
-    `learn_trunks` lets a job read LiveKit's trunk list for names that the directory does not have.
+    The entrypoint runs as it is: its result, exceptions and cancellation pass through. A job
+    without a SIP participant is left alone. `directory` names carriers (default:
+    `TRUNKTRACE_DIRECTORY`, else `carriers.toml` in the working directory, else what is known of the
+    large carriers); `redaction` says what becomes of phone numbers (default: masked; hashed with
+    `TRUNKTRACE_HASH_KEY`); `learn_trunks` lets a job read LiveKit's trunk list for names that the directory does not have.
 
     Raises ConfigurationError if the entrypoint is no async function, if `@server.rtc_session()`
     stands below this line instead of above it, or if a setting is wrong.
@@ -61,6 +61,8 @@ def traced_call(
     if entrypoint is not None:
         _check(entrypoint)
     settings = Settings.load(directory, redaction, learn_trunks=learn_trunks)
+    settings.redaction.prepare()
+    patches.install()
 
     def decorate(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         _check(function)

@@ -32,7 +32,8 @@ async def fetch_headers(
     )
     if not isinstance(answer, str) or len(answer) > _LONGEST_ANSWER:
         raise ValueError(f"{METHOD} answered something that is no JSON text of reasonable size")
-    headers = json.loads(answer).get("headers")
+    parsed: dict[str, Any] = json.loads(answer)
+    headers: dict[str, object] | None = parsed.get("headers")
     if not isinstance(headers, dict):
         raise ValueError(f"{METHOD} answered without headers")
     wanted = {name.lower() for name in include}

@@ -28,6 +28,7 @@ def instrument(
     Raises ConfigurationError for a wrong setting.
     """
     registered.instrumented = Settings.load(directory, redaction, learn_trunks=learn_trunks)
+    registered.instrumented.redaction.prepare()
     if tracer_provider is not None:
         providers.adopt(tracer_provider)
     patches.install()

@@ -1,4 +1,4 @@
-"""One job of a LiveKit worker as a call: opened where the entrypoint starts, whatever is sampled."""
+"""One job of a LiveKit worker as a call, opened where the entrypoint starts, sampled or not."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Leg:
     def take(self, attributes: Mapping[str, object]) -> None:
         """Add attributes; what is not text is left out."""
         self.attributes.update(
-            {k: v for k, v in attributes.items() if isinstance(k, str) and isinstance(v, str)}
+            {key: value for key, value in attributes.items() if isinstance(value, str)}
         )
 
     def advance(self, now_s: float) -> str | None:

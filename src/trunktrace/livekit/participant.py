@@ -41,8 +41,8 @@ _HEADERS_WITH_PERSONS: Final = (
 )
 _VIA: Final = re.compile(r"SIP/2\.0/(UDP|TCP|TLS|WSS|WS)\b", re.IGNORECASE)
 
-# Who ended an answered call, where the reason says so. CLIENT_INITIATED does not: the far end's BYE,
-# the bridge's media timeout and an outbound 503 all look like that from the room.
+# Who ended an answered call, where the reason says so. CLIENT_INITIATED does not: the far end's
+# BYE, the bridge's media timeout and an outbound 503 all look like that from the room.
 _HANGUP_SOURCES: Final = {
     "PARTICIPANT_REMOVED": "agent",
     "ROOM_DELETED": "agent",

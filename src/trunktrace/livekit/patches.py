@@ -38,7 +38,7 @@ async def _job_context_connect(wrapped: Callable[..., Any], _: Any, args: Any, k
 
 def _session_start(wrapped: Callable[..., Any], session: Any, args: Any, kwargs: Any) -> Any:
     with swallowing("patches.session_start"):
-        job = pickling.late_job(kwargs.get("room"))
+        job = pickling.late_job()
         if job is not None:
             note_session(session, job)
             job.check_provider()

@@ -65,6 +65,7 @@ class PicklableEntrypoint:
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        """Run the traced entrypoint."""
         return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,7 +93,7 @@ def _found_by_name(function: Any) -> Any:
     return found
 
 
-def observe_rtc_session(wrapped: Any, server: Any, args: Any, kwargs: Any) -> Any:
+def observe_rtc_session(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
     """`AgentServer.rtc_session`, given the form of a traced entrypoint that travels."""
     given = args[0] if args else kwargs.pop("func", None)
     if given is not None:
@@ -119,7 +120,7 @@ def _held_form(function: Any) -> Any:
     return function
 
 
-def late_job(room: Any) -> JobCall | None:
+def late_job() -> JobCall | None:
     """The running job call; opened now where `instrument()` came after the registration."""
     job = current_job()
     if job is not None or registered.instrumented is None:

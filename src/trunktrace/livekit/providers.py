@@ -98,7 +98,7 @@ class Flusher:
     def call_opened(self, call: LiveCall) -> None:
         """Nothing to do yet."""
 
-    def call_finished(self, call: LiveCall) -> None:
+    def call_finished(self, call: LiveCall) -> None:  # noqa: ARG002  # the listener's signature
         """Have the spans of the call sent soon, without waiting for it."""
         self._due.set()
         with self._lock:
@@ -126,8 +126,8 @@ def _warn_of_missing_exporters() -> None:
         warn_once(
             "exporters",
             "trunktrace: %s not in your export pipeline. Without RedactingExporter LiveKit's own "
-            "attributes leave with phone numbers in clear; without LateFactsExporter spans that end "
-            "before a fact is known lack it. Wrap your exporter: BatchSpanProcessor("
+            "attributes leave with phone numbers in clear; without LateFactsExporter spans that "
+            "end before a fact is known lack it. Wrap your exporter: BatchSpanProcessor("
             "LateFactsExporter(RedactingExporter(exporter))).",
             " and ".join(sorted(missing)) + (" are" if len(missing) > 1 else " is"),
         )

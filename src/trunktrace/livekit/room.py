@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from trunktrace import conventions as c
 from trunktrace.clock import clock
+from trunktrace.directory import Directory
 from trunktrace.facts import CallFacts, Value
 from trunktrace.guard import guard, guarded, warn_once
 from trunktrace.livecall import LiveCall
@@ -64,9 +66,16 @@ class RoomObserver:
     @guarded
     def scan(self) -> None:
         """Take up participants that were there before we listened."""
-        present = self._room.remote_participants
-        for participant in list(present.values()) if isinstance(present, Mapping) else []:
+        present: Mapping[str, Any] = self._room.remote_participants
+        for participant in list(present.values()):
             self._on_participant(participant)
+
+    @guarded
+    def use_directory(self, directory: Directory) -> None:
+        """Name carrier, route and region from a fuller directory from now on."""
+        self._settings = replace(self._settings, directory=directory)
+        if self._primary is not None:
+            self._identify_leg(self._primary)
 
     @guarded
     def linked(self, participant: Any) -> None:
@@ -111,8 +120,10 @@ class RoomObserver:
 
     @guarded
     def dial_failed(self, error: BaseException) -> None:
-        """The request raised. Only livekit-api's `SipCallError` knows a SIP code: a plain
-        `ServerError` with HTTP 408 or 503 is none."""
+        """The request raised; a SIP code is in livekit-api's `SipCallError` only.
+
+        The HTTP status of a plain `ServerError` (408, 503) is none.
+        """
         if not self._dialing:
             return
         code = getattr(error, "sip_status_code", None)

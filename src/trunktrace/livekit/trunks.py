@@ -2,11 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any, Final
 
+from livekit.protocol.sip import ListSIPInboundTrunkRequest, ListSIPOutboundTrunkRequest
+
+from trunktrace.directory import TrunkRow
+from trunktrace.guard import swallowing, warn_once
 from trunktrace.livekit.room import RoomObserver
 from trunktrace.livekit.settings import Settings
+
+FRESH_S: Final = 300.0
+"""How long a list is believed: a worker with many jobs in one process asks once in this time."""
+
+
+class TrunkList:
+    """The trunks of one LiveKit project, asked for once and kept for a while."""
+
+    def __init__(self) -> None:
+        self._rows: tuple[TrunkRow, ...] = ()
+        self._asked_at: float | None = None
+
+    async def rows(self, sip: Any) -> tuple[TrunkRow, ...]:
+        """Name and metadata of every trunk. Raises what the API raises, a missing grant too."""
+        now = time.monotonic()
+        if self._asked_at is None or now - self._asked_at > FRESH_S:
+            inbound = await sip.list_inbound_trunk(ListSIPInboundTrunkRequest())
+            outbound = await sip.list_outbound_trunk(ListSIPOutboundTrunkRequest())
+            self._rows = tuple(_rows((*inbound.items, *outbound.items)))
+            self._asked_at = now
+        return self._rows
+
+
+def _rows(trunks: Iterable[Any]) -> Iterable[TrunkRow]:
+    for trunk in trunks:
+        yield TrunkRow(
+            trunk_id=trunk.sip_trunk_id, name=trunk.name or "", metadata=trunk.metadata or ""
+        )
+
+
+trunk_list: Final = TrunkList()
+_running: Final[set[asyncio.Task[None]]] = set()
 
 
 def learned(ctx: Any, settings: Settings, observer: RoomObserver) -> None:
     """Start learning the trunks in the background, if the settings ask for it."""
+    if not settings.learn_trunks:
+        return
+    task = asyncio.get_running_loop().create_task(_learn(ctx, settings, observer))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+
+
+async def _learn(ctx: Any, settings: Settings, observer: RoomObserver) -> None:
+    try:
+        rows = await trunk_list.rows(ctx.api.sip)
+    except Exception as error:
+        warn_once(
+            "trunks",
+            "trunktrace may not read LiveKit's trunk list (%s); the directory file names the "
+            "carriers alone. Give the worker's key the SIP admin grant, or leave learn_trunks off.",
+            type(error).__name__,
+        )
+        return
+    with swallowing("trunks.learn"):
+        observer.use_directory(settings.directory.with_trunks(rows))

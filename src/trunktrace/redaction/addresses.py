@@ -18,24 +18,29 @@ MASKED: Final = "*******"
 MAX_RAW_CHARACTERS: Final = 1024
 """A signalling value longer than this is absurd and is not read."""
 
-_WITHHELD: Final = frozenset(
-    "anonymous asserted-identity-unknown blocked no-number none null private restricted "
-    "unavailable unknown withheld".split()
-)
+_WITHHELD: Final = frozenset({
+    "anonymous", "asserted-identity-unknown", "blocked", "no-number", "none", "null", "private",
+    "restricted", "unavailable", "unknown", "withheld",
+})  # fmt: skip
 # Twilio spells anonymous, restricted, blocked, unknown and unavailable on the telephone keypad.
 _WITHHELD_KEYPAD: Final = frozenset(
     ("266696687", "7378742833", "2562533", "8656696", "86282452253")
 )
 # ITU-T E.164 country codes of two digits; 1 and 7 have one digit, all others three.
-_TWO_DIGIT_CODES: Final = frozenset(
-    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 "
-    "65 66 81 82 84 86 90 91 92 93 94 95 98".split()
-)
+_TWO_DIGIT_CODES: Final = frozenset({
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
+})  # fmt: skip
 _BRACKETED: Final = re.compile(r"<\s*((?:sips?|tel):[^<>]*)", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"(sips?|tel):", re.IGNORECASE)
 _HOST_PORT: Final = re.compile(r"(?:\[(.*)\]|([^:]*))(?::[0-9]+)?")
 _ALREADY: Final = re.compile(r"(?:\+[0-9]{1,3})?\*{7}(?:[0-9]{2})?")
 _INTERNATIONAL: Final = re.compile(r"\+[0-9]{7,15}")
+
+
+ASCII_SEPARATORS: Final = " -.()/\t"
+_OTHER_SEPARATORS: Final = "\u2010\u2011\u2012\u2013\u2212"
 
 
 class _Squeeze(dict[int, int | str | None]):
@@ -50,7 +55,7 @@ class _Squeeze(dict[int, int | str | None]):
         value: int | str | None = code
         if category == "Nd":
             value = str(unicodedata.decimal(char))
-        elif category in ("Zs", "Pd", "Cf") or char in "().\u2212/\t":
+        elif category in ("Zs", "Cf") or char in ASCII_SEPARATORS or char in _OTHER_SEPARATORS:
             value = None
         elif char in "\uff0b\ufe62":
             value = "+"

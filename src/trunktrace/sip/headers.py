@@ -1,9 +1,8 @@
-"""SIP header names: case does not count, and LiveKit's attribute names for header values."""
+"""SIP header names, and the names of the attributes in which LiveKit gives their values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!%'*+._`~-]{1,128}")
@@ -31,8 +30,3 @@ def header_attribute(name: str) -> str:
     Source: livekit/sip, `pkg/sip/types.go`.
     """
     return _ATTRIBUTE_PREFIX + name.lower()
-
-
-def headers_as_attributes(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers (as the RPC `lk.sip.GetRemoteHeaders` answers them) by their attribute name."""
-    return {header_attribute(name): value for name, value in headers.items()}

@@ -36,8 +36,9 @@ async def play(conversation: Conversation, line: Line, observe: Observer) -> Non
     try:
         await session.say(conversation.greeting).wait_for_playout()
         for number in range(len(conversation.turns)):
-            answered.clear()
             await mouth.say(number, _PACKETS_A_TURN)
+            # The answer needs the silence that only now begins, so it cannot have ended yet.
+            answered.clear()
             await asyncio.wait_for(answered.wait(), _PATIENCE)
     finally:
         await session.aclose()

@@ -1,4 +1,4 @@
-"""Both ends of the played line: the caller's mouth is the agent's input, his ear its output."""
+"""The caller's handset: the mouth is the agent's audio input, the ear its audio output."""
 
 from __future__ import annotations
 
@@ -25,24 +25,23 @@ _PACKET = PACKET_MS / 1000
 
 
 class Mouth(io.AudioInput):
-    """Sends a packet every 20 ms: the caller's words while he speaks, silence else."""
+    """Sends a packet every 20 ms: the words that are to be said, else silence."""
 
     def __init__(self, line: Line, observe: Observer) -> None:
         super().__init__(label="played caller")
         self._loss = PacketLoss(line.lose_in_every)
         self._observe = observe
         self._words: asyncio.Queue[int] = asyncio.Queue()
+        self._lost = 0
         self._next: float | None = None
 
     async def say(self, turn: int, packets: int) -> None:
         """Speak for that many packets, and tell the observer how many of them were lost."""
-        start = time.time()
-        lost = self._lost = 0
+        start, self._lost = time.time(), 0
         for _ in range(packets):
             self._words.put_nowait(turn)
         await self._words.join()
-        lost = self._lost
-        self._observe(Packets("in", packets, lost, start, time.time()))
+        self._observe(Packets("in", packets, self._lost, start, time.time()))
 
     async def __anext__(self) -> rtc.AudioFrame:
         while True:

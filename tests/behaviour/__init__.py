@@ -1,0 +1,1 @@
+"""What the library promises, told from outside: written from the texts, not from the code."""

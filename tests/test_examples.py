@@ -1,0 +1,83 @@
+"""The examples are what they say: short, valid, and those that need no server run."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trunktrace import Directory
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PROGRAMS = sorted(EXAMPLES.rglob("*.py"))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(EXAMPLES))
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=_name)
+def test_example_compiles(program: Path) -> None:
+    """Every example is valid Python."""
+    compile(program.read_text("utf-8"), str(program), "exec")
+
+
+def test_one_line_is_one_line() -> None:
+    """The agent that one would deploy is under 60 lines and names trunktrace twice."""
+    text = (EXAMPLES / "01_one_line" / "agent.py").read_text("utf-8")
+    uses = [line for line in text.splitlines() if "trunktrace" in line]
+    assert len(text.splitlines()) < 60
+    assert uses == ["import trunktrace", "@trunktrace.traced_call"]
+
+
+def test_one_line_has_what_it_imports() -> None:
+    """Each plugin that the agent imports is in its requirements."""
+    folder = EXAMPLES / "01_one_line"
+    tree = ast.parse((folder / "agent.py").read_text("utf-8"))
+    plugins = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "livekit.plugins"
+        for alias in node.names
+    }
+    required = (folder / "requirements.txt").read_text("utf-8")
+    assert plugins
+    assert all(f"livekit-plugins-{plugin}" in required for plugin in plugins)
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("carriers.toml")), ids=_name)
+def test_directory_of_an_example_is_right(file: Path) -> None:
+    """trunktrace reads each carriers.toml of the examples without a complaint."""
+    Directory.load(file)
+
+
+def test_plain_opentelemetry_prints_the_facts_on_every_span() -> None:
+    """The program runs; both children and the root carry the facts, and no number is in clear."""
+    program = EXAMPLES / "02_plain_opentelemetry" / "main.py"
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    spans = list(_objects(done.stdout))
+    assert [span["name"] for span in spans] == ["recognise", "answer", "sip.call"]
+    for span in spans:
+        attributes = span["attributes"]
+        assert attributes["trunk.carrier"] == "telnyx"
+        assert attributes["trunk.route"] == "us-east"
+        assert attributes["rtp.codec"] == "pcmu"
+        assert attributes["sip.response.status_code"] == 200
+    assert "5550100001" not in done.stdout
+
+
+def _objects(text: str):
+    """The JSON objects that stand one after the other in `text`."""
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text.rstrip()):
+        found, at = decoder.raw_decode(text, at)
+        yield found
+        while at < len(text) and text[at].isspace():
+            at += 1
