@@ -147,10 +147,18 @@ def test_an_endpoint_that_refuses_is_told(collector):
     assert json.loads(done.stdout)["calls"] == len(PLANS)
 
 
-def test_without_livekit_agents_it_says_what_to_install():
-    """The missing extra is one clear message and exit code 69, not a traceback."""
+@pytest.mark.parametrize(
+    "state",
+    [
+        "import sys; sys.modules['livekit.agents'] = None",
+        "import importlib.metadata as m; m.version = lambda name: '1.4.2'",
+    ],
+    ids=["missing", "too-old"],
+)
+def test_without_a_fitting_livekit_agents_it_says_what_to_install(state):
+    """The missing or outdated extra is one clear message and exit code 69, not a traceback."""
     program = (
-        "import sys; sys.modules['livekit.agents'] = None; sys.argv = ['trunktrace', 'demo'];"
+        f"{state}; import sys; sys.argv = ['trunktrace', 'demo'];"
         "from trunktrace.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

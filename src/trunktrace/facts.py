@@ -327,6 +327,15 @@ def unix_seconds(value: object) -> float | None:
     return float(value) if math.isfinite(value) and 0 < value < 1e11 else None
 
 
+def _check_place(leg: str, direction: str, loss_method: str) -> None:
+    if leg not in LEGS:
+        raise ValueError(f"leg={leg!r}: one of {sorted(LEGS)}")
+    if direction not in MEDIA_DIRECTIONS:
+        raise ValueError(f"direction={direction!r}: 'in' (towards the agent) or 'out'")
+    if loss_method not in ("counted", "estimated"):
+        raise ValueError(f"loss_method={loss_method!r}: 'counted' or 'estimated'")
+
+
 def checked_window(
     *,
     leg: str,
@@ -342,12 +351,7 @@ def checked_window(
     Raises ValueError naming the field where leg, direction, method or times are wrong, or where
     no measure is left.
     """
-    if leg not in LEGS:
-        raise ValueError(f"leg={leg!r}: one of {sorted(LEGS)}")
-    if direction not in MEDIA_DIRECTIONS:
-        raise ValueError(f"direction={direction!r}: 'in' (towards the agent) or 'out'")
-    if loss_method not in ("counted", "estimated"):
-        raise ValueError(f"loss_method={loss_method!r}: 'counted' or 'estimated'")
+    _check_place(leg, direction, loss_method)
     start_s, end_s = unix_seconds(start), unix_seconds(end)
     if start_s is None or end_s is None or end_s < start_s:
         raise ValueError(

@@ -337,6 +337,8 @@ class LiveCall:
             self.root.set_attributes(dict(values))
 
     def _note_source(self, source: str) -> None:
+        # "directory:trunks.ST_abc" is the directory; the rest is for conflict events.
+        source = source.partition(":")[0]
         if source in self._sources:
             return
         self._sources = (*self._sources, source)

@@ -38,13 +38,6 @@ def record_span(
         raise ValueError("observation.record_id is empty: name the record within its source")
     if observation.start is None or observation.end is None:
         raise ValueError("observation.start and .end are needed: the times that the record is of")
-    attributes: dict[str, Value] = {
-        **observation.facts,
-        c.TRUNKTRACE_SOURCE: observation.source,
-        c.TRUNKTRACE_MATCH_METHOD: match_method,
-        c.TRUNKTRACE_RECORD_COMPLETENESS: observation.completeness,
-        c.TRUNKTRACE_LEG: observation.leg,
-    }
     flags = TraceFlags(TraceFlags.SAMPLED)
     span_id = record_span_id(observation, trace_id)
     ordered = sorted(observation.windows, key=lambda w: (w.start, w.end, w.leg, w.direction))
@@ -53,13 +46,24 @@ def record_span(
         context=SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags),
         parent=SpanContext(trace_id, root_span_id, is_remote=True, trace_flags=flags),
         resource=resource,
-        attributes=dict(sorted(attributes.items())),
+        attributes=_attributes(observation, match_method),
         events=[_window_event(window) for window in ordered],
         kind=SpanKind.INTERNAL,
         start_time=_nanoseconds(observation.start),
         end_time=_nanoseconds(observation.end),
         instrumentation_scope=InstrumentationScope(c.SCOPE_NAME, schema_url=c.SCHEMA_URL),
     )
+
+
+def _attributes(observation: Observation, match_method: str) -> dict[str, Value]:
+    attributes: dict[str, Value] = {
+        **observation.facts,
+        c.TRUNKTRACE_SOURCE: observation.source,
+        c.TRUNKTRACE_MATCH_METHOD: match_method,
+        c.TRUNKTRACE_RECORD_COMPLETENESS: observation.completeness,
+        c.TRUNKTRACE_LEG: observation.leg,
+    }
+    return dict(sorted(attributes.items()))
 
 
 def record_span_id(observation: Observation, trace_id: int) -> int:

@@ -6,7 +6,8 @@ chosen by environment variables, so that one program serves every test:
 TRUNKTRACE_E2E_PLAIN      1: without trunktrace (the harness alone)
 TRUNKTRACE_E2E_EXECUTOR   process (default) or thread
 TRUNKTRACE_E2E_START      forkserver (default) or spawn
-TRUNKTRACE_E2E_PROVIDER   user: made in setup_fnc (default); environment: nobody makes one here
+TRUNKTRACE_E2E_PROVIDER   user: made in setup_fnc, the ordinary way (default); wrapped: the same with
+                          trunktrace's two exporters around; environment: nobody makes one here
 TRUNKTRACE_E2E_IDLE       processes or threads kept warm (default 1)
 TRUNKTRACE_E2E_NOTES      a file; one JSON line for each thing that a test must know
 
@@ -37,11 +38,10 @@ from livekit.agents import (
     telemetry,
 )
 from livekit.agents.voice import room_io
-
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from . import fakes
 from .calls import CONVERSATION, GREETING
@@ -49,6 +49,7 @@ from .notes import note
 
 PLAIN = os.environ.get("TRUNKTRACE_E2E_PLAIN") == "1"
 THREAD = os.environ.get("TRUNKTRACE_E2E_EXECUTOR") == "thread"
+PROVIDER = os.environ.get("TRUNKTRACE_E2E_PROVIDER", "user")
 
 Entrypoint = Callable[[JobContext], Awaitable[None]]
 
@@ -84,11 +85,19 @@ class Orders(Agent):
         return f"order {order}: on its way"
 
 
+def _exporter() -> SpanExporter:
+    if PROVIDER != "wrapped":
+        return OTLPSpanExporter()
+    import trunktrace
+
+    return trunktrace.LateFactsExporter(trunktrace.RedactingExporter(OTLPSpanExporter()))
+
+
 @functools.cache
 def _provider() -> TracerProvider:
     # Cached: with threads setup_fnc runs once for each of them, in one process.
     provider = TracerProvider()
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(_exporter()))
     if PLAIN:
         # Job processes leave by os._exit. trunktrace does this itself; without it we must.
         multiprocessing.util.Finalize(None, provider.shutdown, exitpriority=100)
@@ -97,7 +106,7 @@ def _provider() -> TracerProvider:
 
 def prewarm(_: JobProcess) -> None:
     """Make the tracer provider where the user is the one who makes it."""
-    if os.environ.get("TRUNKTRACE_E2E_PROVIDER", "user") == "user":
+    if PROVIDER != "environment":
         telemetry.set_tracer_provider(_provider())
 
 

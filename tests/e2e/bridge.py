@@ -12,11 +12,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Self
 
 from aiohttp import web
 from livekit import api, rtc
 from livekit.protocol.sip import CreateSIPParticipantRequest, SIPParticipantInfo
-from typing_extensions import Self
 
 from .caller import SipCaller
 from .calls import CARRIERS, CallTruth, outbound_attributes
@@ -162,9 +162,7 @@ class Bridge:
             room_name=asked.room_name,
             sip_call_id=truth.livekit_call_id,
         )
-        return web.Response(
-            body=info.SerializeToString(), content_type="application/protobuf"
-        )
+        return web.Response(body=info.SerializeToString(), content_type="application/protobuf")
 
     @staticmethod
     async def _answer(plan: _Plan, leg: SipCaller) -> None:

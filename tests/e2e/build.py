@@ -81,7 +81,9 @@ def _build(server: Server) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise BuildError(f"go build of {server.name} failed (exit code {done.returncode}), see above")
+        raise BuildError(
+            f"go build of {server.name} failed (exit code {done.returncode}), see above"
+        )
     unfinished.rename(server.binary)
     _say(f"built {server.name} in {time.monotonic() - start:.0f} s: {server.binary}")
 

@@ -59,9 +59,7 @@ class SipCaller:
             .with_kind("sip")
             .with_attributes(dict(self.truth.attributes if attributes is None else attributes))
             .with_grants(
-                api.VideoGrants(
-                    room_join=True, room=self.truth.room, can_update_own_metadata=True
-                )
+                api.VideoGrants(room_join=True, room=self.truth.room, can_update_own_metadata=True)
             )
         )
         if dispatch is not None:

@@ -62,6 +62,16 @@ LOCAL = Carrier(
 CARRIERS = (TWILIO, TELNYX, LOCAL)
 
 
+def directory_toml() -> str:
+    """The operator's directory of these carriers: one row for each trunk id."""
+    rows = (
+        f'[trunks.{one.trunk_id}]\ncarrier = "{one.name}"\n'
+        f'route = "{one.route}"\nregion = "{one.region}"\n'
+        for one in CARRIERS
+    )
+    return 'default_country = "US"\n\n' + "\n".join(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What the caller says and what the agent answers.

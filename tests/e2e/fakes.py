@@ -99,13 +99,11 @@ class _EnergyStream(vad.VADStream):
         )
 
 
-class ScriptSTT(stt.STT):
+class ScriptSTT(stt.STT[Any]):
     """Each piece of speech is the next sentence of the script; after the last: nothing."""
 
     def __init__(self, script: Sequence[Turn]) -> None:
-        super().__init__(
-            capabilities=stt.STTCapabilities(streaming=False, interim_results=False)
-        )
+        super().__init__(capabilities=stt.STTCapabilities(streaming=False, interim_results=False))
         self._sentences = iter([turn.says for turn in script])
 
     @property
@@ -141,12 +139,15 @@ class SureTurnDetector:
         return True
 
     async def predict_end_of_turn(
-        self, chat_ctx: llm.ChatContext, *, timeout: float | None = None
+        self,
+        chat_ctx: llm.ChatContext,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  the protocol's own signature
     ) -> float:
         return 0.99
 
 
-class ScriptLLM(llm.LLM):
+class ScriptLLM(llm.LLM[Any]):
     """Answers what the script answers; asks for the tool first where the script says so."""
 
     def __init__(self, script: Sequence[Turn]) -> None:
@@ -171,9 +172,7 @@ class ScriptLLM(llm.LLM):
         tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
         extra_kwargs: NotGivenOr[dict[str, Any]] = NOT_GIVEN,
     ) -> llm.LLMStream:
-        return _ScriptStream(
-            self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options
-        )
+        return _ScriptStream(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
 
 class _ScriptStream(llm.LLMStream):
@@ -208,7 +207,7 @@ class _ScriptStream(llm.LLMStream):
         return "", looked_up
 
 
-class ToneTTS(tts.TTS):
+class ToneTTS(tts.TTS[Any]):
     """A tone of 30 ms for each character."""
 
     def __init__(self) -> None:

@@ -46,6 +46,14 @@ async def answer_call(
     return truth
 
 
+async def answer_calls(worker: Worker, truths: Sequence[CallTruth]) -> list[CallTruth]:
+    """Several inbound calls at once, each with its whole conversation."""
+    async with asyncio.TaskGroup() as group:
+        for truth in truths:
+            group.create_task(answer_call(worker, truth), name=truth.room)
+    return list(truths)
+
+
 async def converse(caller: SipCaller, conversation: Sequence[Turn] = CONVERSATION) -> None:
     """The greeting, every turn (the next one may interrupt), and one digit in between."""
     await caller.greeted()
@@ -94,9 +102,13 @@ def run_inbound(worker: Worker, truth: CallTruth) -> CallResult:
     return collect(worker, truth)
 
 
-def run_outbound(
-    worker: Worker, truth: CallTruth, outcomes: Mapping[str, Outcome]
-) -> CallResult:
+def run_inbound_together(worker: Worker, truths: Sequence[CallTruth]) -> list[CallResult]:
+    """`answer_calls` and `collect` of each, for tests that are not coroutines."""
+    asyncio.run(answer_calls(worker, truths))
+    return [collect(worker, truth) for truth in truths]
+
+
+def run_outbound(worker: Worker, truth: CallTruth, outcomes: Mapping[str, Outcome]) -> CallResult:
     """`place_call` and `collect`, for tests that are not coroutines."""
     asyncio.run(place_call(worker, truth, outcomes))
     return collect(worker, truth)
@@ -113,8 +125,6 @@ async def _dispatch(worker: Worker, truth: CallTruth, metadata: Mapping[str, obj
 
 
 async def _job_ended(worker: Worker, truth: CallTruth) -> None:
-    job = await asyncio.to_thread(
-        worker.wait_for_note, "job", room=truth.room, deadline_s=_JOB_S
-    )
+    job = await asyncio.to_thread(worker.wait_for_note, "job", room=truth.room, deadline_s=_JOB_S)
     truth.trace_id, truth.job_pid = job["trace_id"], job["pid"]
     await asyncio.to_thread(worker.wait_for_note, "ended", room=truth.room, deadline_s=_JOB_S)

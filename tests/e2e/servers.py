@@ -12,9 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
-
-from typing_extensions import Self
+from typing import IO, Self
 
 from . import build
 from .polling import until

@@ -16,10 +16,12 @@ from .worker import Worker
 def test_the_caller_has_a_conversation(plain_call: CallResult) -> None:
     """The caller hears the greeting and an answer to each of its sentences, then hangs up."""
     truth = plain_call.truth
-    assert truth.greeting_heard is not None and truth.hung_up is not None
+    assert truth.greeting_heard is not None
+    assert truth.hung_up is not None
     assert [turn.says for turn in truth.turns] == [turn.says for turn in CONVERSATION]
     for turn in truth.turns:
-        assert turn.answered is not None and turn.answered > turn.ended
+        assert turn.answered is not None
+        assert turn.answered > turn.ended
 
 
 def test_the_agent_understood_what_was_said(plain_call: CallResult) -> None:
@@ -42,9 +44,7 @@ def test_the_agent_used_its_tool(plain_call: CallResult, plain_worker: Worker) -
 def test_the_caller_barged_in(plain_call: CallResult) -> None:
     """The third sentence interrupts the second answer, and only that one."""
     interrupted = [
-        span.attributes["lk.interrupted"]
-        for span in plain_call.spans
-        if span.name == "agent_turn"
+        span.attributes["lk.interrupted"] for span in plain_call.spans if span.name == "agent_turn"
     ]
     assert interrupted == [False, False, True, False]  # greeting and three answers
 
@@ -89,7 +89,7 @@ def test_jaeger_is_asked_by_attribute(plain_call: CallResult, plain_worker: Work
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "code"),
+    "outcomes, code",
     [
         ({TELNYX.trunk_id: BUSY}, 486),
         ({TELNYX.trunk_id: BUSY, LOCAL.trunk_id: UNAVAILABLE}, 503),

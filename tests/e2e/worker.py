@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 from . import notes
 from .polling import until
@@ -74,6 +73,16 @@ class Worker:
             deadline_s=deadline_s,
             what=f"worker notes {event} {fields}",
         )[0]
+
+    def kill_job(self, room: str) -> int:
+        """Kill the process of the job in `room` at once; its process id.
+
+        AssertionError with threads: the job has no process of its own.
+        """
+        pid = int(self.wait_for_note("job", room=room)["pid"])
+        assert pid != self.child.pid, "a job in a thread cannot be killed alone"
+        os.kill(pid, signal.SIGKILL)
+        return pid
 
     def __enter__(self) -> Self:
         self._child = Child(

@@ -35,6 +35,11 @@ class CapturedSpan:
     attributes: Mapping[str, Any]
     events: tuple[tuple[int, str, Mapping[str, Any]], ...]
 
+    @property
+    def made_ns(self) -> int:
+        """When the span was started in truth: a blocked loop can be told only afterwards."""
+        return self.end_ns if self.name == "event_loop_blocked" else self.start_ns
+
 
 @dataclass(frozen=True, slots=True)
 class RoomEvent:
@@ -95,10 +100,21 @@ class Capture:
     @cached_property
     def dials(self) -> tuple[Dial, ...]:
         return tuple(
-            Dial(event.at_ns - _ns(event.body["took_s"]), event.at_ns, event.body["trunk"], event.body)
+            Dial(
+                event.at_ns - _ns(event.body["took_s"]),
+                event.at_ns,
+                event.body["trunk"],
+                event.body,
+            )
             for event in self.events
             if event.name == "create_sip_participant"
         )
+
+    @cached_property
+    def called(self) -> str:
+        """The number that was dialled."""
+        joined = (event.body["participant"] for event in self.events if "participant" in event.body)
+        return next(person["attributes"]["sip.phoneNumber"] for person in joined)
 
     @cached_property
     def present_at_connect(self) -> tuple[Mapping[str, Any], ...]:
@@ -190,12 +206,22 @@ def load(name: str) -> Capture:
         name=name,
         facts=json.loads(facts),
         events=tuple(RoomEvent(_ns(line["t"]), line["event"], line) for line in lines),
-        spans=tuple(sorted(map(_span, raw), key=lambda span: span.start_ns)),
+        spans=tuple(_parents_first([_span(span) for span in raw])),
         room_created_ms=json.loads((_HERE / "rooms.json").read_text())[name],
         trace_id=raw[0]["traceId"],
         resource=_attributes(resource["attributes"]),
         text=facts + room,
     )
+
+
+def _parents_first(spans: list[CapturedSpan]) -> list[CapturedSpan]:
+    """In the order in which they were made; some start in the very nanosecond of their parent."""
+    parent_of = {span.span_id: span.parent_id for span in spans}
+
+    def depth(span_id: str | None) -> int:
+        return 0 if span_id is None else 1 + depth(parent_of[span_id])
+
+    return sorted(spans, key=lambda span: (span.made_ns, depth(span.span_id)))
 
 
 def _ns(seconds: float) -> int:

@@ -14,13 +14,16 @@ from .capture import Capture
 
 How = Literal["rows", "attributes", "headers"]
 """By what the directory knows the carrier: its own row for the trunk id, participant attributes
-that it trusts, or SIP headers that it trusts (read over LiveKit's RPC where no attribute has them)."""
+that it trusts, or SIP headers that it trusts (read over the RPC where no attribute has them)."""
 
 HOWS: tuple[How, ...] = ("rows", "attributes", "headers")
 
 CARRIER, ROUTE, REGION = "trunk.carrier", "trunk.route", "trunk.region"
 DIRECTION, CODE, CODEC = "sip.call.direction", "sip.response.status_code", "rtp.codec"
 INHERITED = (CARRIER, ROUTE, REGION, DIRECTION, CODE, CODEC)
+
+UNKNOWN = "unknown"
+"""The carrier of a call whose carrier nobody could name: on the root, at its end."""
 
 CODEC_DELAY_NS = 20_000_000
 """After the answer, when the entrypoint's own code records the codec: LiveKit never tells it."""
@@ -70,7 +73,10 @@ def rows(capture: Capture) -> dict[str, dict[str, str]]:
     """What the operator's directory says of each trunk id, made from `facts.json`."""
     facts = capture.facts
     if capture.inbound:
-        carrier, route = facts["expected_carrier"], facts.get("expected_route", facts["route_header"])
+        carrier, route = (
+            facts["expected_carrier"],
+            facts.get("expected_route", facts["route_header"]),
+        )
         return {facts["trunk"]["id"]: {"carrier": carrier, "route": route, "region": "eu-1"}}
     return {
         attempt["trunk"]: {

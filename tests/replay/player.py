@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+import io
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 from livekit.agents import telemetry
@@ -22,10 +26,23 @@ from opentelemetry.trace import SpanKind
 
 import trunktrace
 from trunktrace.clock import replaced
+from trunktrace.guard import guard
+from trunktrace.livecall import LiveCall
 from trunktrace.registry import calls
 
-from .capture import Capture, CapturedSpan, load
-from .expected import CODEC_DELAY_NS, INHERITED, How, answered_ns, held, known_facts, rows
+from .capture import Capture, CapturedSpan, Dial, load
+from .expected import (
+    CARRIER,
+    CODEC_DELAY_NS,
+    INHERITED,
+    UNKNOWN,
+    How,
+    Known,
+    answered_ns,
+    held,
+    known_facts,
+    rows,
+)
 from .stage import JobContext, Room, Twirp
 from .timeline import Timeline
 
@@ -33,14 +50,12 @@ HASH_KEY = "a key of more than sixteen bytes"
 TICK_NS = 250_000_000
 """How often the late-facts exporter looks by its own timer."""
 
-TRUSTED_ATTRIBUTES = """
-[defaults.trusted_attributes]
+TRUSTED_ATTRIBUTES = """[defaults.trusted_attributes]
 carrier = "carrier.name"
 route = "trunk.route"
 region = "region"
 """
-TRUSTED_HEADERS = """
-[defaults.trusted_headers]
+TRUSTED_HEADERS = """[defaults.trusted_headers]
 carrier = "X-Carrier"
 route = "X-Route"
 """
@@ -48,46 +63,30 @@ route = "X-Route"
 Attributes = Mapping[str, Any]
 
 
-@dataclass
-class Outcome:
-    """What came out of a replay; spans are found by their captured id."""
-
-    capture: Capture
-    alone: dict[str, ReadableSpan]
-    """With the processor alone, as each span was when it ended."""
-    late: dict[str, ReadableSpan]
-    """Through LateFactsExporter and RedactingExporter, as they left."""
-    late_bytes: bytes
-    redacted_bytes: bytes
-    """Through RedactingExporter without LateFactsExporter, as OTLP."""
-    strays: list[str]
-    """Each time an open span held something else than its time allowed."""
-    raised: list[BaseException]
-    """What the dials raised, as the entrypoint saw it."""
-    asked: list[tuple[str, tuple[str, ...]]]
-    open_calls: int
-    """Calls that were still open after the root had ended."""
-
-    @property
-    def root(self) -> Attributes:
-        """The root's attributes, with the processor alone."""
-        return self.alone[self.capture.root.span_id].attributes or {}
-
-
 class Recorder(SpanExporter):
-    """Keeps the spans, and the OTLP bytes that they become."""
+    """Keeps the spans by their captured id, when each came, and the OTLP bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeline: Timeline) -> None:
         self.spans: dict[str, ReadableSpan] = {}
-        self.data = b""
+        self.came_ns: dict[str, int] = {}
+        self._timeline = timeline
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self.data += encode_spans(spans).SerializeToString()
         for span in spans:
             key = f"{span.get_span_context().span_id:016x}"
             assert key not in self.spans, "exported twice"
             self.spans[key] = span
+            self.came_ns[key] = self._timeline.now_ns
         return SpanExportResult.SUCCESS
+
+    @cached_property
+    def data(self) -> bytes:
+        """All of it as OTLP."""
+        return encode_spans(list(self.spans.values())).SerializeToString()
+
+    def attributes(self, span: CapturedSpan) -> Attributes:
+        """What the span had when it came here."""
+        return self.spans[span.span_id].attributes or {}
 
     def shutdown(self) -> None:
         return None
@@ -108,15 +107,56 @@ class CapturedIds(IdGenerator):
 
 
 @dataclass
+class Outcome:
+    """What came out of a replay."""
+
+    capture: Capture
+    known: tuple[Known, ...]
+    alone: Recorder
+    """With the processor alone, each span as it was when it ended."""
+    redacted: Recorder
+    """Through RedactingExporter, without LateFactsExporter."""
+    late: Recorder
+    """Through LateFactsExporter, then RedactingExporter."""
+    strays: list[str]
+    """Each time an open span held something else than its time allowed."""
+    raised: list[BaseException]
+    """What the dials raised, as the entrypoint saw it."""
+    ended_by: BaseException | None
+    """What the entrypoint raised, as livekit-agents saw it."""
+    asked: list[tuple[str, tuple[str, ...]]]
+    """(identity, headers) of each RPC."""
+    call: LiveCall
+    left_open: int
+    """Calls that were open after the root had ended."""
+    left_held: int
+    """Spans that LateFactsExporter held after the root had ended."""
+    swallowed: dict[str, int]
+    """What the guard kept from the agent."""
+    log: str
+
+    @property
+    def root(self) -> Attributes:
+        """The root's attributes, with the processor alone."""
+        return self.alone.attributes(self.capture.root)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The attributes of the root's events of that name."""
+        root = self.alone.spans[self.capture.root.span_id]
+        return [dict(event.attributes or {}) for event in root.events if event.name == name]
+
+
+@dataclass
 class Job:
     """One replayed job: a provider with three pipelines, a room, and the user's entrypoint."""
 
     capture: Capture
     directory: trunktrace.Directory
-    stray: Callable[[CapturedSpan, dict[str, Any], int], str | None]
-    raise_last: bool = False
-    strays: list[str] = field(default_factory=list)
-    raised: list[BaseException] = field(default_factory=list)
+    known: tuple[Known, ...]
+    raises: BaseException | None = None
+    """What the entrypoint raises where the captured one returned."""
+    raises_dial: bool = False
+    """Whether it lets the last dial's exception through."""
 
     def __post_init__(self) -> None:
         self.timeline = Timeline(self.capture.root.start_ns)
@@ -127,7 +167,7 @@ class Job:
             id_generator=self.ids,
             shutdown_on_exit=False,
         )
-        self.alone, self.redacted, self.late = Recorder(), Recorder(), Recorder()
+        self.alone, self.redacted, self.late = (Recorder(self.timeline) for _ in range(3))
         self.holding = trunktrace.LateFactsExporter(
             trunktrace.RedactingExporter(self.late), clock=lambda: self.timeline.now_ns / 1e9
         )
@@ -137,7 +177,12 @@ class Job:
             self.provider.add_span_processor(SimpleSpanProcessor(exporter))
         self.tracer = self.provider.get_tracer("livekit-agents")
         self.open: dict[str, tuple[CapturedSpan, Any]] = {}
-        self.contexts: dict[str, Any] = {}
+        self.contexts: dict[str, trace.Context] = {}
+        self.strays: list[str] = []
+        self.raised: list[BaseException] = []
+        self.ended_by: BaseException | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.call: LiveCall | None = None
 
     # The user's code ----------------------------------------------------------------------------
 
@@ -147,26 +192,22 @@ class Job:
 
         @trunktrace.traced_call(directory=self.directory, redaction=redaction)
         async def entrypoint(ctx: JobContext) -> str:
-            codec = asyncio.create_task(self._record_codec())
+            self.call = trunktrace.current_call()
+            self.tasks.add(asyncio.create_task(self._record_codec()))
             for dial in self.capture.dials:
                 await self.timeline.until(dial.started_ns)
-                await self._dial(dial.trunk_id, last=dial is self.capture.dials[-1])
+                await self._dial(dial, last=dial is self.capture.dials[-1])
             await self.timeline.until(self.capture.returned_ns)
-            ctx.keep = codec  # type: ignore[attr-defined]
-            return "done"
+            if self.raises is not None:
+                raise self.raises
+            return ctx.room.name
 
         return entrypoint
 
-    async def _dial(self, trunk_id: str, *, last: bool) -> None:
-        person = next(
-            event.body["participant"]["attributes"]
-            for event in self.capture.events
-            if event.name == "participant_connected"
-            and event.body["participant"]["attributes"]["sip.trunkID"] == trunk_id
-        )
+    async def _dial(self, dial: Dial, *, last: bool) -> None:
         request = CreateSIPParticipantRequest(
-            sip_trunk_id=trunk_id,
-            sip_call_to=person["sip.phoneNumber"],
+            sip_trunk_id=dial.trunk_id,
+            sip_call_to=self.capture.called,
             room_name=self.room.name,
             participant_identity="callee",
             wait_until_answered=True,
@@ -175,7 +216,7 @@ class Job:
             await self.sip.create_sip_participant(request)
         except ServerError as error:
             self.raised.append(error)
-            if last and self.raise_last:
+            if last and self.raises_dial:
                 raise
 
     async def _record_codec(self) -> None:
@@ -199,19 +240,19 @@ class Job:
         await self.timeline.play(self._look)
         assert not self.open
         try:
-            assert await job == "done"
-        except ServerError as error:
-            assert self.raise_last
-            assert error is self.raised[-1]
+            assert await job == self.room.name
+        except Exception as error:
+            self.ended_by = error
 
     def _schedule(self) -> None:
         timeline = self.timeline
         for event in self.capture.events:
-            timeline.at(event.at_ns, lambda event=event: self.room.replay(event))
+            if (happens := self.room.replayed(event)) is not None:
+                timeline.at(event.at_ns, happens)
         timeline.at(self.capture.connected_ns, self.room.connect)
         for span in self.capture.spans:
             if span.parent_id is not None:
-                timeline.at(span.start_ns, lambda span=span: self._start(span))
+                timeline.at(span.made_ns, lambda span=span: self._start(span))
             timeline.at(span.end_ns, lambda span=span: self._end(span))
         tick = self.capture.root.start_ns
         while (tick := tick + TICK_NS) < self.capture.root.end_ns:
@@ -237,9 +278,20 @@ class Job:
         started.end(span.end_ns)
 
     def _look(self) -> None:
+        root, now_ns = self.capture.root, self.timeline.now_ns
         for span, started in self.open.values():
-            if (wrong := self.stray(span, dict(started.attributes), self.timeline.now_ns)) is not None:
-                self.strays.append(wrong)
+            found = inherited(started.attributes)
+            if span is root and found.get(CARRIER) == UNKNOWN:
+                del found[CARRIER]
+            wanted = held(self.known, span.start_ns, now_ns)
+            if found != wanted:
+                at_s = (now_ns - root.start_ns) / 1e9
+                self.strays.append(f"{span.name} at {at_s:.4f} s: {found}, not {wanted}")
+
+
+def inherited(attributes: Attributes) -> dict[str, Any]:
+    """Those attributes that children inherit."""
+    return {key: value for key, value in attributes.items() if key in INHERITED}
 
 
 def directory_of(capture: Capture, how: How) -> trunktrace.Directory:
@@ -263,38 +315,50 @@ def toml_of(table: Mapping[str, Mapping[str, str]]) -> str:
 def replay(name: str, how: How) -> Outcome:
     """The captured call of that name, played with a directory of that kind; once a process."""
     capture = load(name)
-    known = known_facts(capture, how)
-
-    def stray(span: CapturedSpan, attributes: dict[str, Any], now_ns: int) -> str | None:
-        found = {key: value for key, value in attributes.items() if key in INHERITED}
-        wanted = held(known, span.start_ns, now_ns)
-        if found == wanted:
-            return None
-        return f"{span.name} at {(now_ns - capture.root.start_ns) / 1e9:.3f} s: {found} not {wanted}"
-
-    return play(Job(capture, directory_of(capture, how), stray))
+    return play(Job(capture, directory_of(capture, how), known_facts(capture, how)))
 
 
 def play(job: Job) -> Outcome:
-    """Run a job to its end."""
+    """Run a job from its first span to its last."""
     before = telemetry.tracer._tracer_provider
+    counted, dropped = Counter(guard.counts), guard.dropped_facts
     telemetry.set_tracer_provider(job.provider)
     try:
-        with replaced(job.timeline.read):
+        with replaced(job.timeline.read), _logged() as log:
             asyncio.run(job.play())
     finally:
         telemetry.tracer.set_provider(before)
-    open_calls = len(calls)
-    job.provider.force_flush()
+    left_open, left_held = len(calls), job.holding.held_spans
     job.provider.shutdown()
+    assert job.call is not None
+    assert guard.dropped_facts == dropped
     return Outcome(
         capture=job.capture,
-        alone=job.alone.spans,
-        late=job.late.spans,
-        late_bytes=job.late.data,
-        redacted_bytes=job.redacted.data,
+        known=job.known,
+        alone=job.alone,
+        redacted=job.redacted,
+        late=job.late,
         strays=job.strays,
         raised=job.raised,
+        ended_by=job.ended_by,
         asked=job.room.local_participant.asked,
-        open_calls=open_calls,
+        call=job.call,
+        left_open=left_open,
+        left_held=left_held,
+        swallowed=dict(guard.counts - counted),
+        log=log.getvalue(),
     )
+
+
+@contextmanager
+def _logged() -> Iterator[io.StringIO]:
+    """Everything that anyone logs within the block, as text."""
+    text, logger = io.StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(text), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield text
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)

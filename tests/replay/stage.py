@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlparse
 
 from livekit import rtc
@@ -93,11 +93,10 @@ class Room:
             self.remote_participants[body["identity"]] = Participant(body)
         self.emit("connection_state_changed", rtc.ConnectionState.CONN_CONNECTED)
 
-    def replay(self, event: RoomEvent) -> None:
-        """Do what the captured room did."""
+    def replayed(self, event: RoomEvent) -> Callable[[], None] | None:
+        """What does as the captured room did; None for a line that is no event of the room."""
         happens = getattr(self, f"_{event.name}", None)
-        if happens is not None:
-            happens(event.body)
+        return None if happens is None else lambda: happens(event.body)
 
     def _participant_connected(self, body: Mapping[str, Any]) -> None:
         person = Participant(body["participant"])
@@ -131,9 +130,7 @@ class JobContext:
 
     def __init__(self, capture: Capture, room: Room) -> None:
         self.room = room
-        self.job = Job(
-            room=RoomInfo(name=room.name, creation_time_ms=capture.room_created_ms)
-        )
+        self.job = Job(room=RoomInfo(name=room.name, creation_time_ms=capture.room_created_ms))
 
 
 class Twirp:
@@ -163,7 +160,7 @@ class Answer:
         self._timeline = timeline
         self.status = 200 if dial.body["ok"] else dial.body["status"]
 
-    async def __aenter__(self) -> Answer:
+    async def __aenter__(self) -> Self:
         await self._timeline.until(self._dial.ended_ns)
         return self
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 100
 """Of the picture, and of what is printed into a file or a pipe; in characters."""
+
+_OLDEST: Final = (1, 6)
+"""The oldest livekit-agents whose AgentSession takes the options of the demo's."""
+
+_INSTALL: Final = "Install it with:  pip install 'trunktrace[demo]'"
 
 _ROOTS: Final = {
     "job_entrypoint": "LiveKit's own (a simulated job of a real worker, under @traced_call)",
@@ -45,6 +52,8 @@ def run_demo(
     Three carriers, one of them bad; no account, no server, no network. The calls run through the
     real livekit-agents AgentSession. With OTEL_EXPORTER_OTLP_ENDPOINT set, they go there as well.
     """
+    if svg is not None and not svg.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {svg.parent}", param_hint="--svg")
     _require_livekit_agents()
     notes = Console(stderr=True)
     outcome = _hold_calls(notes, simulate_jobs=jobs)
@@ -67,8 +76,13 @@ def run_demo(
 def _require_livekit_agents() -> None:
     if find_spec("livekit") is None or find_spec("livekit.agents") is None:
         raise MissingDependencyError(
-            "the demo runs on livekit-agents, which is not installed here.\n"
-            "Install it with:  pip install 'trunktrace[demo]'"
+            f"the demo runs on livekit-agents, which is not installed here.\n{_INSTALL}"
+        )
+    found = version("livekit-agents")
+    if tuple(map(int, re.findall(r"\d+", found)[:2])) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise MissingDependencyError(
+            f"the demo runs on livekit-agents {oldest} or later, and this is {found}.\n{_INSTALL}"
         )
 
 

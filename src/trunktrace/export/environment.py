@@ -14,19 +14,22 @@ from trunktrace.export.late import LateFactsExporter
 from trunktrace.export.redacting import RedactingExporter
 from trunktrace.guard import warn_once
 from trunktrace.processor import CallSpanProcessor
+from trunktrace.redaction import Redaction
 
 _GRPC_PORT: Final = 4317
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
-def provider_from_environment() -> TracerProvider | None:
+def provider_from_environment(redaction: Redaction | None = None) -> TracerProvider | None:
     """A provider as the environment asks for; None where it asks for none.
 
     It is asked for by `OTEL_TRACES_EXPORTER` (names of installed exporters, `none` for none) or by
     an OTLP endpoint. Without either nothing is made: an exporter to a collector that nobody runs
     would only fill the log. `OTEL_SDK_DISABLED`, sampler, resource and batch settings are the
     SDK's. The OTLP protocol is the environment's, else gRPC for port 4317 and HTTP for any other.
+
+    `redaction` goes to the `RedactingExporter`; None reads it from the environment.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
@@ -36,7 +39,7 @@ def provider_from_environment() -> TracerProvider | None:
     provider = TracerProvider()
     provider.add_span_processor(CallSpanProcessor())
     for exporter in exporters:
-        wrapped = LateFactsExporter(RedactingExporter(exporter))
+        wrapped = LateFactsExporter(RedactingExporter(exporter, redaction=redaction))
         provider.add_span_processor(BatchSpanProcessor(wrapped))
     return provider
 

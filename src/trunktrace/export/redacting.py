@@ -150,11 +150,7 @@ class RedactingExporter(SpanExporter):
                 return False
             if type(value) is str:
                 texts.append(value)
-            elif type(value) is tuple:
-                if not all(type(item) is str for item in value):
-                    return False
-                texts.extend(value)
-            elif not _is_small(value):
+            elif not _is_small(value) and not _added(value, texts):
                 return False
         return True
 
@@ -288,12 +284,24 @@ def _applied(rule: Rule, value: Any, scrubber: Scrubber) -> Any:
         return pairs if fresh == pairs else fresh
     items = cast("Sequence[Any]", value)
     changed = [_applied(rule, item, scrubber) for item in items]
-    return value if all(a is b for a, b in zip(items, changed, strict=True)) else tuple(changed)
+    if all(old is new for old, new in zip(items, changed, strict=True)):
+        return value
+    # A list keeps one type: with one number masked, the others become text, too.
+    return tuple(map(str, changed)) if int in map(type, items) else tuple(changed)
 
 
 def _is_small(value: object) -> bool:
     """A number that is no phone number, or a switch."""
     return isinstance(value, float) or (isinstance(value, int) and value < _SMALLEST_NUMBER)
+
+
+def _added(value: Any, texts: list[str]) -> bool:
+    """Whether `value` is a list of texts, which are then added to `texts`."""
+    items: Sequence[Any] = value
+    if not isinstance(value, tuple) or not all(type(item) is str for item in items):
+        return False
+    texts.extend(items)
+    return True
 
 
 def _bounded(values: Values, dropped: int) -> Values:

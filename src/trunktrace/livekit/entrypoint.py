@@ -62,6 +62,7 @@ def traced_call(
         _check(entrypoint)
     settings = Settings.load(directory, redaction, learn_trunks=learn_trunks)
     settings.redaction.prepare()
+    registered.latest = settings
     patches.install()
 
     def decorate(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -27,8 +27,9 @@ def instrument(
 
     Raises ConfigurationError for a wrong setting.
     """
-    registered.instrumented = Settings.load(directory, redaction, learn_trunks=learn_trunks)
-    registered.instrumented.redaction.prepare()
+    settings = Settings.load(directory, redaction, learn_trunks=learn_trunks)
+    settings.redaction.prepare()
+    registered.instrumented = registered.latest = settings
     if tracer_provider is not None:
         providers.adopt(tracer_provider)
     patches.install()

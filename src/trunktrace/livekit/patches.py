@@ -24,7 +24,8 @@ Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], A
 def _job_context_init(wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
     # A job's context is made after the user's setup_fnc and before the job's first span.
     result = wrapped(*args, **kwargs)
-    providers.ensure_provider()
+    settings = pickling.registered.latest
+    providers.ensure_provider(None if settings is None else settings.redaction)
     return result
 
 

@@ -31,11 +31,16 @@ Entrypoint = Callable[..., Awaitable[Any]]
 
 
 class Registered:
-    """Which bare functions a server holds already, and whether bare functions are traced too."""
+    """What this process was told: bare functions that a server holds already, and settings.
+
+    `instrumented` are the settings of `instrument()`, None without it; `latest` those that were
+    given last, by it or by a decorator.
+    """
 
     def __init__(self) -> None:
         self.bare: WeakSet[Any] = WeakSet()
         self.instrumented: Settings | None = None
+        self.latest: Settings | None = None
 
 
 registered: Final = Registered()

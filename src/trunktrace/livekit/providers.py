@@ -15,6 +15,7 @@ from trunktrace.export import installed
 from trunktrace.export.environment import provider_from_environment
 from trunktrace.guard import guard, guarded, swallowing, warn_once
 from trunktrace.livecall import LiveCall
+from trunktrace.redaction import Redaction
 from trunktrace.registry import calls
 from trunktrace.start import ensure_processor
 
@@ -39,12 +40,12 @@ def livekit_provider() -> TracerProvider | None:
 
 
 @guarded
-def ensure_provider() -> None:
+def ensure_provider(redaction: Redaction | None = None) -> None:
     """Before a job's first span: the user's provider, else one from the OTEL_* environment."""
     with _lock:
         provider = livekit_provider()
         if provider is None:
-            provider = provider_from_environment()
+            provider = provider_from_environment(redaction)
             if provider is None:
                 return
             trace.set_tracer_provider(provider)

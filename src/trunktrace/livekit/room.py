@@ -42,6 +42,7 @@ class RoomObserver:
         self._linked: str | None = None
         self._attempts = 0
         self._dialed_at: float | None = None
+        self._named = False
         self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
         created_ms = getattr(getattr(job, "room", None), "creation_time_ms", 0)
@@ -324,20 +325,22 @@ class RoomObserver:
         identity = self._settings.directory.identify(
             trunk_id=trunk_id, host=host, attributes=attributes
         )
-        for name in _IDENTITY_FIELDS:
-            claim = getattr(identity, name)
-            if claim is not None:
-                self._call.observe(
-                    {name: claim.value}, source="directory", rank=Rank(int(claim.rank))
-                )
+        # What lower sources say otherwise comes last, so that it is told as a conflict.
+        for name, claim in (*identity.claims().items(), *identity.refused):
+            self._call.observe(
+                {name: claim.value},
+                source=f"directory:{claim.source}",
+                rank=Rank(int(claim.rank)),
+            )
+        carrier = identity.carrier
+        self._named = carrier is not None and carrier.rank >= Rank.TRUSTED_HEADER
 
     def _identified(self) -> None:
-        """All that can be known of the identity is known; say once what would name the carrier."""
+        """All that can be known of the identity is known; say once what would name it for sure."""
         self._call.identified = True
-        if c.TRUNK_CARRIER not in self._call.attributes:
-            trunk_id = self._call.facts.trunk_id
-            if (fix := self._settings.directory.missing_row(trunk_id)) is not None:
-                warn_once(f"carrier:{trunk_id}", "%s", fix)
+        trunk_id = self._call.facts.trunk_id
+        if not self._named and (fix := self._settings.directory.missing_row(trunk_id)) is not None:
+            warn_once(f"carrier:{trunk_id}", "trunktrace: %s", fix)
 
 
 def _is_sip(participant: Any) -> bool:

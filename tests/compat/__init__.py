@@ -1,0 +1,1 @@
+"""What must hold beside every livekit-agents that is supported, the oldest above all."""
