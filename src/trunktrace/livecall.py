@@ -152,6 +152,7 @@ class LiveCall:
         clear and are masked here. None is skipped. A name that is not known or a value that cannot
         be true is dropped, logged once and counted; nothing is raised.
         """
+        self.is_phone_call = True
         self.observe(facts, source="api", rank=Rank.USER)
 
     def record_media(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -20,6 +17,7 @@ from trunktrace.demo.plans import Plan
 from trunktrace.demo.play import Tick, hold
 from trunktrace.demo.wire import KeepingExporter, SpanRecord, decode
 from trunktrace.directory import Directory
+from trunktrace.export.environment import otlp_endpoint, otlp_exporter
 from trunktrace.export.late import LateFactsExporter
 from trunktrace.export.redacting import RedactingExporter
 from trunktrace.livekit.demo.dial import Refusal
@@ -28,15 +26,13 @@ from trunktrace.livekit.entrypoint import traced_call
 from trunktrace.processor import CallSpanProcessor
 from trunktrace.start import current_call, start_call
 
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What the calls left behind.
 
     `spans` are read back from the exported bytes. `endpoint` is where the same spans were sent by
-    OTLP over HTTP, None if nowhere; `refused` is how many it did not take.
+    OTLP, None if nowhere; `refused` is how many it did not take.
     """
 
     spans: list[SpanRecord]
@@ -51,18 +47,13 @@ def run(plans: Sequence[Plan], tick: Tick, *, simulate_jobs: bool) -> Outcome:
     its root is LiveKit's `job_entrypoint`; else it runs under `start_call`, and its root is
     `sip.call`. To be run once in a process: it makes its tracer provider the global one.
     """
-    endpoint = _endpoint(os.environ)
-    keeper = KeepingExporter(OTLPSpanExporter() if endpoint else None)
+    keeper = KeepingExporter(otlp_exporter())
     provider = _provider(keeper)
     trace.set_tracer_provider(provider)
     hold_all = _in_jobs if simulate_jobs and can_simulate_jobs() else _in_tasks
     asyncio.run(hold_all(plans, tick))
     provider.shutdown()
-    return Outcome(decode(keeper.messages), endpoint, keeper.refused)
-
-
-def _endpoint(environ: Mapping[str, str]) -> str | None:
-    return next((environ[name] for name in _ENDPOINTS if environ.get(name)), None)
+    return Outcome(decode(keeper.messages), otlp_endpoint(), keeper.refused)
 
 
 def _provider(exporter: KeepingExporter) -> TracerProvider:

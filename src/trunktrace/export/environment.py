@@ -44,11 +44,21 @@ def provider_from_environment(redaction: Redaction | None = None) -> TracerProvi
     return provider
 
 
+def otlp_endpoint() -> str | None:
+    """Where the environment sends spans by OTLP; None if it names no endpoint."""
+    return _first(_ENDPOINTS) or None
+
+
+def otlp_exporter() -> SpanExporter | None:
+    """The OTLP exporter for the environment's endpoint and protocol; None without an endpoint."""
+    return _exporter(_otlp_name()) if otlp_endpoint() else None
+
+
 def exporter_names() -> tuple[str, ...]:
     """Entry point names of the span exporters that the environment asks for."""
     asked = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
     if not asked:
-        asked = "otlp" if _first(_ENDPOINTS) else "none"
+        asked = "otlp" if otlp_endpoint() else "none"
     names = (name.strip() for name in asked.split(","))
     return tuple(_otlp_name() if n == "otlp" else n for n in names if n and n != "none")
 

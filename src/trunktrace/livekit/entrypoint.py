@@ -53,7 +53,8 @@ def traced_call(
     without a SIP participant is left alone. `directory` names carriers (default:
     `TRUNKTRACE_DIRECTORY`, else `carriers.toml` in the working directory, else what is known of the
     large carriers); `redaction` says what becomes of phone numbers (default: masked; hashed with
-    `TRUNKTRACE_HASH_KEY`); `learn_trunks` lets a job read LiveKit's trunk list for names that the directory does not have.
+    `TRUNKTRACE_HASH_KEY`); `learn_trunks` lets a job read LiveKit's trunk list for names that
+    the directory does not have.
 
     Raises ConfigurationError if the entrypoint is no async function, if `@server.rtc_session()`
     stands below this line instead of above it, or if a setting is wrong.
