@@ -44,7 +44,7 @@ CALL_KEY: Final = create_key("trunktrace-call")
 Names = frozenset[str]
 _NONE: Final[Names] = frozenset()
 
-_LEG_KEYS: Final = frozenset(
+LEG_KEYS: Final = frozenset(
     {
         c.TRUNK_CARRIER,
         c.TRUNK_ROUTE,
@@ -236,7 +236,7 @@ class LiveCall:
             kept = {
                 key: value
                 for key, value in self.attributes.items()
-                if key not in _LEG_KEYS or self._claim_on(key)[0] is Rank.USER
+                if key not in LEG_KEYS or self._claim_on(key)[0] is Rank.USER
             }
             self.attributes = kept
             self.identified = self.concluded = False

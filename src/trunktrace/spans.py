@@ -126,8 +126,7 @@ class SpanBook:
                 return None
             turn = found
             if role == USER_SPEAKING:
-                turn.speaking = True
-                turn.speech_end_ns = None
+                turn.spoken[span_id] = (span.start_time or 0, None)
         self.turn_of[span_id] = turn
         turn.members.append(span_id)
         return None if role == TO_CALLER else turn
@@ -137,13 +136,15 @@ class SpanBook:
         turn = self.turn_of.get(span_id) if self.turn_of else None
         if turn is None:
             return
-        if role == USER_SPEAKING or (role == USER_TURN and not turn.speaking):
-            turn.speech_end_ns = span.end_time
-        elif role == AGENT_TURN and turn.speech_end_ns is not None:
+        if role == USER_SPEAKING:
+            turn.spoken[span_id] = (span.start_time or 0, span.end_time)
+        elif role == USER_TURN:
+            turn.end_ns = span.end_time
+        elif role == AGENT_TURN and turn.end_ns is not None:
             turn.answered = True
 
-    def _new_turn(self, speech_start_ns: int | None) -> Turn:
-        self.turn = turn = Turn(speech_start_ns)
+    def _new_turn(self, start_ns: int | None) -> Turn:
+        self.turn = turn = Turn(start_ns)
         self._turns = (*self._turns, turn)
         if len(self._turns) > KEPT_TURNS and self.turn_of is not None:
             for span_id in self._turns[0].members:
@@ -156,18 +157,16 @@ class SpanBook:
         if self._media is None:
             return None
         if ROLES[name] == TO_CALLER:
-            return self._media.loss("out", start_ns / 1e9, end_ns / 1e9)
+            return self._media.loss("out", (start_ns / 1e9, end_ns / 1e9))
         turn = self.turn_of.get(span_id) if self.turn_of else None
         if turn is None:
-            return self._media.loss("in", start_ns / 1e9, end_ns / 1e9)
-        speech = turn.speech(end_ns)
-        return None if speech is None else self._media.loss("in", *speech)
+            return self._media.loss("in", (start_ns / 1e9, end_ns / 1e9))
+        return self._media.loss("in", *turn.speech(end_ns))
 
     def push_losses(self, now_ns: int, root_span_id: int) -> None:
         """Work out the loss of the kept turns and of every open span anew, and set it."""
         for turn in self._turns:
-            speech = turn.speech(now_ns)
-            turn.loss = None if speech is None else self.media.loss("in", *speech)
+            turn.loss = self.media.loss("in", *turn.speech(now_ns))
         for view in self.views:
             for span_id, span in view.open.copy().items():
                 if span_id == root_span_id or not span.is_recording():

@@ -24,6 +24,9 @@ KEPT_TURNS: Final = 16
 
 Loss = tuple[float, LossMethod]
 
+_METHODS: Final[tuple[LossMethod, ...]] = ("counted", "estimated")
+"""A count comes first: it replaces an estimate."""
+
 USER_TURN: Final = 1
 USER_SPEAKING: Final = 2
 AGENT_TURN: Final = 3
@@ -55,25 +58,35 @@ ROLES: Final = Roles(
 """Span names of livekit-agents that have a part in the rule, and our own root."""
 
 
+Interval = tuple[float, float]
+"""(start, end) in unix seconds."""
+
+
 class Turn:
-    """The caller's speech and the spans that deal with it. A turn without speech has no loss."""
+    """The caller's speech and the spans that deal with it. A turn without speech has no loss.
 
-    __slots__ = ("answered", "loss", "members", "speaking", "speech_end_ns", "speech_start_ns")
+    Speech is what the `user_speaking` spans cover, so that a pause within the turn is none; the
+    `user_turn` span's own time where there are none.
+    """
 
-    def __init__(self, speech_start_ns: int | None) -> None:
-        self.speech_start_ns = speech_start_ns
-        self.speech_end_ns: int | None = None
-        self.speaking = False
+    __slots__ = ("answered", "end_ns", "loss", "members", "spoken", "start_ns")
+
+    def __init__(self, start_ns: int | None) -> None:
+        self.start_ns = start_ns
+        self.end_ns: int | None = None
+        self.spoken: dict[int, tuple[int, int | None]] = {}
         self.answered = False
         self.loss: Loss | None = None
         self.members: list[int] = []
 
-    def speech(self, now_ns: int) -> tuple[float, float] | None:
-        """(start, end) of the caller's speech in unix seconds; still going on ends now."""
-        if self.speech_start_ns is None:
-            return None
-        end_ns = self.speech_end_ns if self.speech_end_ns is not None else now_ns
-        return self.speech_start_ns / 1e9, max(end_ns, self.speech_start_ns) / 1e9
+    def speech(self, now_ns: int) -> tuple[Interval, ...]:
+        """When the caller spoke; speech that still goes on ends now."""
+        if self.start_ns is None:
+            return ()
+        spoken = self.spoken.values() if self.spoken else ((self.start_ns, self.end_ns),)
+        return tuple(
+            (start / 1e9, max(start, now_ns if end is None else end) / 1e9) for start, end in spoken
+        )
 
 
 class MediaBook:
@@ -109,18 +122,20 @@ class MediaBook:
         ]
         self._long[place] = [*rest, window][-KEPT_WINDOWS:]
 
-    def loss(self, direction: MediaDirection, start: float, end: float) -> Loss | None:
-        """The loss between two times; None where windows cover less than half of them."""
+    def loss(self, direction: MediaDirection, *times: Interval) -> Loss | None:
+        """The loss within these times; None where windows cover less than half of them."""
+        if not times:
+            return None
         windows = self._recent.get(direction, ())
-        for method in ("counted", "estimated"):
-            found = _weighted((w for w in windows if w.loss_method == method), start, end)
+        for method in _METHODS:
+            found = _weighted([w for w in windows if w.loss_method == method], times)
             if found is not None:
                 return found, method
         return None
 
     def whole(self, direction: str) -> Loss | None:
         """The loss of the whole call, from the long or the short windows, whichever tell more."""
-        for method in ("counted", "estimated"):
+        for method in _METHODS:
             place = (direction, method)
             long = self._long.get(place, [])
             long_s = sum(window.duration_s for window in long)
@@ -138,18 +153,20 @@ class MediaBook:
         return max(known, default=None)
 
 
-def _weighted(windows: Iterable[MediaWindow], start: float, end: float) -> float | None:
-    """Mean loss, weighted by overlap; None if the windows cover too little of [start, end]."""
+def _weighted(windows: Iterable[MediaWindow], times: tuple[Interval, ...]) -> float | None:
+    """Mean loss, weighted by overlap; None if the windows cover too little of the times."""
     parts: list[tuple[float, float, float]] = []
     for window in windows:
-        low, high = max(window.start, start), min(window.end, end)
-        if low <= high and window.loss_ratio is not None:
-            parts.append((low, high, window.loss_ratio))
+        for start, end in times:
+            low, high = max(window.start, start), min(window.end, end)
+            if low <= high and window.loss_ratio is not None:
+                parts.append((low, high, window.loss_ratio))
     if not parts:
         return None
-    if end <= start:
+    length = sum(end - start for start, end in times)
+    if length <= 0:
         return parts[-1][2]
-    if _covered(parts) < LEAST_COVER * (end - start):
+    if _covered(parts) < LEAST_COVER * length:
         return None
     weight = sum(high - low for low, high, _ in parts)
     return sum((high - low) * ratio for low, high, ratio in parts) / weight

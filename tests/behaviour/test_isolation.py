@@ -29,6 +29,10 @@ BARE = {
     mechanisms.empty_context_run: NO_LINK,
     mechanisms.task_in_an_empty_context: NO_LINK,
 }
+EMPTY = {
+    mechanisms.explicit_empty_context: "an explicit empty Context() holds neither a parent nor our "
+    "key: the program asked for a trace that belongs to nothing",
+}
 
 
 async def _one_call(pipe: Pipeline, name: str, mechanism: Any, *, parent: Context | None = None):
@@ -46,7 +50,7 @@ async def _one_call(pipe: Pipeline, name: str, mechanism: Any, *, parent: Contex
         span.end()
 
 
-@mechanisms.each(BARE)
+@mechanisms.each(BARE | EMPTY)
 async def test_a_span_has_its_calls_facts(mechanism):
     """Known before its start and learned while it is open, by every mechanism."""
     pipe = Pipeline()
@@ -68,10 +72,7 @@ async def test_overlapping_calls_never_mix(mechanism):
         assert attributes.get(CARRIER) in (None, f"call-{i}")
 
 
-BARE_PARENT_IN_A_SHARED_TRACE: dict[Any, str] = {}
-
-
-@mechanisms.each(BARE | BARE_PARENT_IN_A_SHARED_TRACE)
+@mechanisms.each(BARE | EMPTY)
 async def test_calls_under_one_remote_parent_never_mix(mechanism):
     """Calls that share a trace id are told apart, and each span has its own call's facts."""
     pipe = Pipeline()
@@ -88,24 +89,36 @@ async def test_calls_under_one_remote_parent_never_mix(mechanism):
     assert {root.context.trace_id for root in roots} == {0xABC}
 
 
-@mechanisms.each(BARE)
-async def test_current_call_is_the_running_call(mechanism):
-    """`current_call()` inside the mechanism is the call, and takes facts."""
+def _current_call_in(context: Context | None) -> Any:
+    """`current_call()` where `context`, if one is given, is the current one."""
+    if context is None:
+        return trunktrace.current_call()
+    token = otel_context.attach(context)
+    try:
+        return trunktrace.current_call()
+    finally:
+        otel_context.detach(token)
+
+
+@mechanisms.each(BARE | EMPTY)
+@pytest.mark.parametrize("parent", [None, remote_parent()], ids=["own_trace", "shared_trace"])
+async def test_current_call_is_the_running_call(mechanism, parent):
+    """`current_call()` inside the mechanism is the call itself."""
     pipe = Pipeline()
-    async with pipe.call(direction="inbound") as call:
-        found = await mechanism(lambda context: trunktrace.current_call())
-        assert found is call
+    async with pipe.call(direction="inbound", parent=parent) as call:
+        assert await mechanism(_current_call_in) is call
 
 
 @mechanisms.each()
-async def test_current_call_is_never_another_call(mechanism):
+@pytest.mark.parametrize("parent", [None, remote_parent()], ids=["own_trace", "shared_trace"])
+async def test_current_call_is_never_another_call(mechanism, parent):
     """Overlapping calls: `current_call()` is the running one, or none."""
     pipe = Pipeline()
 
     async def one() -> None:
-        async with pipe.call(direction="inbound") as call:
+        async with pipe.call(direction="inbound", parent=parent) as call:
             await asyncio.sleep(0)
-            found = await mechanism(lambda context: trunktrace.current_call())
+            found = await mechanism(_current_call_in)
             assert found is call or not found
 
     await asyncio.gather(*(one() for _ in range(6)))
@@ -429,7 +442,7 @@ def test_a_processor_added_twice_does_no_harm():
     """Same facts, one call opened and finished, nothing left."""
     pipe = Pipeline()
     pipe.provider.add_span_processor(trunktrace.CallSpanProcessor())
-    opened, finished = calls.opened, calls.finished_count
+    opened, finished = calls.opened, calls.finished
     with pipe.call(direction="inbound") as call:
         span = pipe.tracer.start_span("work")
         call.record(carrier="telnyx")
@@ -440,7 +453,7 @@ def test_a_processor_added_twice_does_no_harm():
         CARRIER: "telnyx",
     }
     assert pipe.attributes("sip.call")[ROUTE] == "later"
-    assert (calls.opened - opened, calls.finished_count - finished) == (1, 1)
+    assert (calls.opened - opened, calls.finished - finished) == (1, 1)
     assert len(calls) == 0
 
 

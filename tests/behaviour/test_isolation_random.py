@@ -8,7 +8,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
@@ -146,13 +146,17 @@ class Interleavings(RuleBasedStateMachine):
             if one.of is of and not one.ended:
                 one.must[key] = value
 
-    @rule(one=consumes(started))
+    @rule(one=started)
     def end_span(self, one: Started) -> None:
+        if one.ended:
+            return
         one.span.end()
         one.ended = True
 
-    @rule(of=consumes(opened), broken=st.booleans())
+    @rule(of=opened, broken=st.booleans())
     def end_call(self, of: Open, broken: bool) -> None:
+        if of.ended:
+            return
         error = RuntimeError("the block failed") if broken else None
         kind = RuntimeError if broken else None
         of.context.run(of.scope.__exit__, kind, error, None)
@@ -181,7 +185,8 @@ class Interleavings(RuleBasedStateMachine):
                 one.context.run(one.scope.__exit__, None, None, None)
                 one.ended = True
         for one in self.spans:
-            one.span.end()
+            if not one.ended:
+                one.span.end()
         try:
             self.no_span_has_anothers_facts()
             assert len(calls) == 0

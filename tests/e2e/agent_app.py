@@ -6,7 +6,7 @@ chosen by environment variables, so that one program serves every test:
 TRUNKTRACE_E2E_PLAIN      1: without trunktrace (the harness alone)
 TRUNKTRACE_E2E_EXECUTOR   process (default) or thread
 TRUNKTRACE_E2E_START      forkserver (default) or spawn
-TRUNKTRACE_E2E_PROVIDER   user: made in setup_fnc, the ordinary way (default); wrapped: the same with
+TRUNKTRACE_E2E_PROVIDER   user: made in setup_fnc, the ordinary way (default); wrapped: the same,
                           trunktrace's two exporters around; environment: nobody makes one here
 TRUNKTRACE_E2E_IDLE       processes or threads kept warm (default 1)
 TRUNKTRACE_E2E_NOTES      a file; one JSON line for each thing that a test must know

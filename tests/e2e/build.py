@@ -13,7 +13,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".cache" / "e2e"
 GO_NEEDED = (1, 26)
+_SAY_EVERY_S = 10.0
 
 
 class BuildError(RuntimeError):
@@ -74,18 +76,32 @@ def _build(server: Server) -> None:
     _say(f"building {server.name} (once; minutes on a small machine) ...")
     start = time.monotonic()
     unfinished = server.binary.with_suffix(".unfinished")
-    # The Go toolchain names the packages on stderr as it goes: left open, that is the progress.
-    done = subprocess.run(
-        ["go", "build", "-trimpath", "-o", str(unfinished), server.package],
+    with subprocess.Popen(
+        # -v names each package on stderr: that is the progress.
+        ["go", "build", "-v", "-trimpath", "-o", str(unfinished), server.package],
         cwd=server.manifest,
-        check=False,
-    )
-    if done.returncode != 0:
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        last = _follow(server, process.stderr or ())
+    if process.returncode != 0:
         raise BuildError(
-            f"go build of {server.name} failed (exit code {done.returncode}), see above"
+            f"go build of {server.name} failed with exit code {process.returncode}:\n{last}"
         )
     unfinished.rename(server.binary)
     _say(f"built {server.name} in {time.monotonic() - start:.0f} s: {server.binary}")
+
+
+def _follow(server: Server, lines: Iterable[str]) -> str:
+    """Say now and then how far the build is; its last lines."""
+    last: deque[str] = deque(maxlen=30)
+    said = time.monotonic()
+    for count, line in enumerate(lines, start=1):
+        last.append(line)
+        if time.monotonic() - said > _SAY_EVERY_S:
+            said = time.monotonic()
+            _say(f"building {server.name}: {count} packages so far, now {line.strip()}")
+    return "".join(last)
 
 
 def _check_go(server: Server) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
+from . import build
 from .calls import TELNYX, inbound
 from .harness import CallResult, run_inbound
 from .servers import JaegerServer, LiveKitServer
@@ -24,6 +25,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the servers before the first test: a cold build takes longer than a test may."""
+    if session.config.option.collectonly:
+        return
+    if not any(_HERE in item.path.parents for item in session.items):
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    shown = capture.global_and_fixture_disabled() if capture is not None else nullcontext()
+    # Without Go (say) each test that needs a server says so; the other tests still run.
+    with shown, suppress(build.BuildError):
+        for server in build.SERVERS:
+            build.binary(server)
 
 
 @pytest.hookimpl(wrapper=True)

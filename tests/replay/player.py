@@ -157,6 +157,8 @@ class Job:
     """What the entrypoint raises where the captured one returned."""
     raises_dial: bool = False
     """Whether it lets the last dial's exception through."""
+    at_hangup: Callable[[LiveCall], None] = lambda _: None
+    """What its own code records when the call is hung up."""
 
     def __post_init__(self) -> None:
         self.timeline = Timeline(self.capture.root.start_ns)
@@ -193,7 +195,8 @@ class Job:
         @trunktrace.traced_call(directory=self.directory, redaction=redaction)
         async def entrypoint(ctx: JobContext) -> str:
             self.call = trunktrace.current_call()
-            self.tasks.add(asyncio.create_task(self._record_codec()))
+            for code in (self._record_codec, self._at_hangup):
+                self.tasks.add(asyncio.create_task(code()))
             for dial in self.capture.dials:
                 await self.timeline.until(dial.started_ns)
                 await self._dial(dial, last=dial is self.capture.dials[-1])
@@ -225,6 +228,11 @@ class Job:
         await self.timeline.until(answered + CODEC_DELAY_NS)
         codec = self.capture.facts["codec"]["negotiated"]
         trunktrace.current_call().record(codec=codec)
+
+    async def _at_hangup(self) -> None:
+        if (hung_up := self.capture.status_at("hangup")) is not None:
+            await self.timeline.until(hung_up)
+            self.at_hangup(trunktrace.current_call())
 
     # The replay ---------------------------------------------------------------------------------
 

@@ -374,8 +374,19 @@ def test_an_anonymous_caller_stays_anonymous(how: How) -> None:
 
 def test_a_directory_that_names_nobody_says_how() -> None:
     """Where no row names the carrier, one log line gives the row to write."""
-    log = replay("02-inbound-clean-pcma", "attributes").log
-    assert log.count("[trunks.ST_TxhsY6XFJizb]") == 1
+    assert replay("02-inbound-clean-pcma", "attributes").log.count("[trunks.ST_TxhsY6XFJizb]") == 1
+    for name in FAILED:
+        trunk_id = replay(name, "attributes").capture.dials[-1].trunk_id
+        assert replay(name, "attributes").log.count(f"[trunks.{trunk_id}]") == 1
+
+
+@every_way
+@pytest.mark.parametrize("name", ANSWERED)
+def test_nothing_is_missed_that_only_comes_later(name: str, how: How) -> None:
+    """No log line asks for a row where the answer brings what names the carrier."""
+    outcome = replay(name, how)
+    if CARRIER in final(outcome.known):
+        assert f"[trunks.{outcome.root['trunk.id']}]" not in outcome.log
 
 
 def test_every_captured_call_is_replayed() -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.util.types import AttributeValue
 
 from trunktrace import conventions as c
 from trunktrace.errors import ConfigurationError
 from trunktrace.export import installed
 from trunktrace.export.rebuild import rebuilt
-from trunktrace.facts import Value
 from trunktrace.guard import guard
-from trunktrace.livecall import LiveCall
+from trunktrace.livecall import LEG_KEYS, LiveCall
 from trunktrace.registry import CallMemory
 from trunktrace.spans import LOSS_KEYS
+
+Attributes = Mapping[str, AttributeValue]
 
 _POLL_S: Final = 0.25
 _DEFAULT_KEYS: Final = frozenset(c.INHERITED_BY_DEFAULT)
@@ -199,34 +201,48 @@ class LateFactsExporter(SpanExporter):
 def _completed(span: ReadableSpan, call: LiveCall) -> ReadableSpan:
     """`span` with the facts that became known after it ended; the same object if none did."""
     try:
-        missing = _missing(span, call)
-        if not missing:
-            return span
-        return rebuilt(span, attributes={**(span.attributes or {}), **missing})
+        present = span.attributes or {}
+        if _is_root(span, call):
+            wanted = {**_without_withdrawn(present, call), **_absent(call.attributes, present)}
+        else:
+            wanted = {**present, **_inherited(span, call)}
+        return span if wanted == present else rebuilt(span, attributes=wanted)
     except Exception as error:
         guard.swallowed("late_facts.complete", error)
         return span
 
 
-def _missing(span: ReadableSpan, call: LiveCall) -> dict[str, Value]:
-    present = span.attributes or {}
-    is_root = (
-        span.parent is None
-        and span.context is not None
-        and (span.context.trace_id == call.trace_id)
-    )
-    if is_root or (span.context is not None and span.context.span_id == call.root_span_id):
-        return {key: value for key, value in call.attributes.items() if key not in present}
+def _is_root(span: ReadableSpan, call: LiveCall) -> bool:
+    context = span.context
+    if context is None:
+        return False
+    at_top = span.parent is None and context.trace_id == call.trace_id
+    return at_top or bool(context.span_id == call.root_span_id)
+
+
+def _absent(facts: Attributes, present: Attributes) -> Attributes:
+    return {key: value for key, value in facts.items() if key not in present}
+
+
+def _without_withdrawn(present: Attributes, call: LiveCall) -> Attributes:
+    """The root's attributes without what only a former attempt or leg had said.
+
+    An attribute cannot be taken off an open span, so until now it stood there.
+    """
+    return {
+        key: value
+        for key, value in present.items()
+        if key not in LEG_KEYS or key in call.attributes or value == c.UNKNOWN_CARRIER
+    }
+
+
+def _inherited(span: ReadableSpan, call: LiveCall) -> Attributes:
+    """What a child lacks of the inherited facts, and its loss by all that is known now."""
     views = call.spans.views
     keys = views[0].keys if views else _DEFAULT_KEYS
-    missing = {
-        key: value
-        for key, value in call.attributes.items()
-        if key in keys and key not in LOSS_KEYS and key not in present
-    }
+    facts = {k: v for k, v in call.attributes.items() if k in keys and k not in LOSS_KEYS}
+    missing = dict(_absent(facts, span.attributes or {}))
     if span.context is not None and c.RTP_LOSS_RATIO in keys:
-        loss = call.loss_of(
-            span.name, span.context.span_id, span.start_time or 0, span.end_time or 0
-        )
-        missing |= {key: value for key, value in loss.items() if present.get(key) != value}
+        start_ns, end_ns = span.start_time or 0, span.end_time or 0
+        missing |= call.loss_of(span.name, span.context.span_id, start_ns, end_ns)
     return missing

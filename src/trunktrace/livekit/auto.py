@@ -16,7 +16,7 @@ class TrunktraceInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """What must be installed for this to be of use."""
-        return ("livekit-agents >= 1.3",)
+        return ("livekit-agents >= 1.2",)
 
     def _instrument(self, **kwargs: Any) -> None:
         instrument(tracer_provider=kwargs.get("tracer_provider"))

@@ -13,6 +13,7 @@ from opentelemetry.context import create_key
 from trunktrace.guard import guarded, swallowing, warn_once
 from trunktrace.livecall import CALL_KEY, LiveCall
 from trunktrace.livekit import providers
+from trunktrace.livekit.failures import sip_answer
 from trunktrace.livekit.room import RoomObserver
 from trunktrace.livekit.settings import Settings
 from trunktrace.livekit.trunks import learned
@@ -58,14 +59,22 @@ class JobCall:
     def entrypoint_ended(self, error: BaseException | None) -> None:
         """Take what an exception knows; finish a call that no span will finish."""
         self.check_provider()
-        if getattr(error, "sip_status_code", None) is not None and error is not None:
+        if error is not None and sip_answer(error)[0] is not None:
             self.observer.dial_failed(error)
-        if error is not None and not self.ctx.room.isconnected():
+        connected = self.ctx.room.isconnected()
+        if error is not None and not connected:
             self.call.conclude()
         root = self.call.root
-        sampled = root is not None and root.is_recording()
-        if not sampled and not self.ctx.room.isconnected():
+        if root is not None and root.is_recording():
+            return
+        if connected:
+            # A simulated job's room is a mock, which tells nobody that it has ended.
+            self.ctx.add_shutdown_callback(self._over)
+        else:
             calls.close(self.call)
+
+    async def _over(self, _: str) -> None:
+        calls.close(self.call)
 
 
 def current_job() -> JobCall | None:

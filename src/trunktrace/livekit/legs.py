@@ -18,6 +18,7 @@ class Leg:
         "active_at",
         "attributes",
         "disconnected",
+        "failed",
         "first_seen_at",
         "hangup_at",
         "headers_asked",
@@ -40,6 +41,8 @@ class Leg:
         self.hangup_at: float | None = None
         self.state: str | None = None
         self.disconnected = False
+        # Its INVITE has failed. The exception says so before the room says that it has left.
+        self.failed = False
         self.headers_asked = False
         self.told = False
 
@@ -47,6 +50,11 @@ class Leg:
     def direction(self) -> str:
         """`inbound` or `outbound`."""
         return direction_of(self.attributes)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the leg has left, or is about to."""
+        return self.disconnected or self.failed
 
     def take(self, attributes: Mapping[str, object]) -> None:
         """Add attributes; what is not text is left out."""

@@ -76,6 +76,7 @@ _OBSERVED: Final[tuple[tuple[str, str, Wrapper], ...]] = (
     ("livekit.agents", "JobContext.__init__", _job_context_init),
     ("livekit.agents", "JobContext.connect", _job_context_connect),
     ("livekit.agents", "AgentServer.rtc_session", pickling.observe_rtc_session),
+    ("livekit.agents", "Worker.__init__", pickling.observe_worker),
     ("livekit.agents", "AgentSession.start", _session_start),
     ("livekit.agents", "AgentSession._on_room_io_participant_linked", _session_linked),
     ("livekit.api.sip_service", "SipService.create_sip_participant", _create_sip_participant),

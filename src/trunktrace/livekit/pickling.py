@@ -113,7 +113,16 @@ def observe_rtc_session(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
     return registering
 
 
+def observe_worker(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    """`Worker(WorkerOptions(...))` of livekit-agents before 1.3, given the same form."""
+    options = args[0] if args else kwargs["opts"]
+    options.entrypoint_fnc = _held_form(options.entrypoint_fnc)
+    return wrapped(*args, **kwargs)
+
+
 def _held_form(function: Any) -> Any:
+    if isinstance(function, PicklableEntrypoint):
+        return function
     if is_traced(function):
         return PicklableEntrypoint(function)
     if registered.instrumented is not None:
@@ -133,8 +142,9 @@ def late_job() -> JobCall | None:
     from livekit.agents import get_job_context
     from opentelemetry import context as otel_context
 
-    ctx = get_job_context(required=False)
-    if ctx is None:
+    try:
+        ctx = get_job_context()
+    except RuntimeError:
         return None
     job = open_job(ctx, registered.instrumented)
     if job is not None:

@@ -15,6 +15,7 @@ from trunktrace.facts import CallFacts, Value
 from trunktrace.guard import guard, guarded, warn_once
 from trunktrace.livecall import LiveCall
 from trunktrace.livekit import participant as sip
+from trunktrace.livekit.failures import sip_answer
 from trunktrace.livekit.headers import fetch_headers
 from trunktrace.livekit.legs import Leg
 from trunktrace.livekit.settings import Settings
@@ -23,6 +24,7 @@ from trunktrace.redaction import scrub
 from trunktrace.registry import calls
 
 SOURCE: Final = "livekit"
+_ANSWERED: Final = 200
 _IDENTITY_FIELDS: Final = ("carrier", "route", "region")
 
 
@@ -91,7 +93,7 @@ class RoomObserver:
     @guarded
     def dial_started(self, request: Any) -> None:
         """An INVITE is about to be asked for. Beside an answered call it is a leg, not the call."""
-        if self._primary is not None and not self._primary.disconnected:
+        if self._primary is not None and not self._primary.is_over:
             return
         self._call.is_phone_call = True
         if self._attempts or self._primary is not None:
@@ -117,29 +119,29 @@ class RoomObserver:
     def dial_answered(self) -> None:
         """The request came back after the answer (it waited for it)."""
         if self._dialing:
-            self._call.observe({"status_code": 200, "outcome": "answered"}, source=SOURCE)
+            self._call.observe({"status_code": _ANSWERED, "outcome": "answered"}, source=SOURCE)
 
     @guarded
     def dial_failed(self, error: BaseException) -> None:
-        """The request raised; a SIP code is in livekit-api's `SipCallError` only.
-
-        The HTTP status of a plain `ServerError` (408, 503) is none.
-        """
+        """The request raised; the exception may know the final SIP response."""
         if not self._dialing:
             return
-        code = getattr(error, "sip_status_code", None)
+        code, reason = sip_answer(error)
         facts: dict[str, object] = {"status_code": code}
-        reason = getattr(error, "sip_status", None)
-        if isinstance(reason, str) and reason:
+        if reason is not None:
             facts["reason"] = scrub(reason, self._call.secrets)
         self._call.observe(facts, source=SOURCE)
+        if self._primary is not None:
+            self._primary.failed = True
+        self._identified()
         self._call.conclude()
 
     @property
     def _dialing(self) -> bool:
         """Whether the call is an attempt of ours that nobody has answered yet."""
-        leg = self._primary
-        return self._attempts > 0 and (leg is None or leg.direction == "outbound")
+        if not self._attempts or self._call.attributes.get(c.SIP_RESPONSE_STATUS_CODE) == _ANSWERED:
+            return False
+        return self._primary is None or self._primary.direction == "outbound"
 
     # Room events --------------------------------------------------------------------------------
 
@@ -175,7 +177,10 @@ class RoomObserver:
         leg.disconnected = True
         reason = _reason_name(getattr(participant, "disconnect_reason", None))
         if leg is not self._primary:
-            self._call.add_event(c.EVENT_SIP_LEG, self._leg_event(leg, "hangup", reason))
+            if leg.failed:
+                self._call.add_event(c.EVENT_SIP_STATE, _state_event("hangup", reason))
+            else:
+                self._call.add_event(c.EVENT_SIP_LEG, self._leg_event(leg, "hangup", reason))
             return
         if leg.hangup_at is None:
             leg.hangup_at = clock.now_s()
@@ -184,6 +189,8 @@ class RoomObserver:
             ended["hangup_source"] = sip.hangup_source_of(reason)
         self._call.observe(ended, source=SOURCE)
         self._call.add_event(c.EVENT_SIP_STATE, _state_event("hangup", reason))
+        if not self._call.identified:
+            self._identified()
         self._call.conclude()
 
     @guarded
@@ -210,12 +217,12 @@ class RoomObserver:
     def _choose(self, leg: Leg) -> None:
         """Make `leg` the call if it is the linked one, or if there is none yet."""
         primary = self._primary
-        if leg is primary:
+        if leg is primary or leg.failed:
             return
-        if leg.identity != self._linked and primary is not None and not primary.disconnected:
+        if leg.identity != self._linked and primary is not None and not primary.is_over:
             return
         if primary is not None:
-            if not primary.disconnected:
+            if not primary.is_over:
                 self._note_leg(primary)
             self._call.begin_leg()
         if leg.direction == "outbound" and self._dialed_at is not None:
@@ -229,7 +236,7 @@ class RoomObserver:
         if state is None and leg.attributes.get(sip.CALL_STATUS, "") not in ("", leg.state):
             warn_once("sip.callStatus", "trunktrace does not know this sip.callStatus; left out")
         if leg is not self._primary:
-            if not leg.told:
+            if not leg.told and not leg.failed:
                 self._note_leg(leg)
             return
         self._tell_call(leg, state)
@@ -239,7 +246,7 @@ class RoomObserver:
         if isinstance(call_id := facts.get("call_id"), str):
             facts["call_id"] = self._settings.redaction.call_id(call_id)
         if leg.active_at is not None:
-            facts |= {"status_code": 200, "outcome": "answered"}
+            facts |= {"status_code": _ANSWERED, "outcome": "answered"}
         facts |= leg.timings(self._room_created_at)
         self._call.observe(facts, source=SOURCE)
         if state is not None and state != "hangup":
@@ -287,8 +294,9 @@ class RoomObserver:
         trunk_id = leg.attributes.get(sip.TRUNK_ID) or None
         self._identify(leg.attributes, trunk_id=trunk_id, host=leg.attributes.get(sip.HOSTNAME))
         wanted = self._settings.directory.headers_wanted(trunk_id, leg.attributes)
-        # Outbound, the headers that count are those of the 200 OK.
-        if wanted and leg.direction == "outbound" and leg.active_at is None:
+        # Outbound, what counts comes with the 200 OK: headers, and attributes made of them.
+        unanswered = leg.direction == "outbound" and leg.active_at is None
+        if unanswered and (wanted or not self._named):
             return
         if not wanted or leg.headers_asked:
             if not self._tasks:

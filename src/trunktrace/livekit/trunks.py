@@ -29,11 +29,16 @@ class TrunkList:
         """Name and metadata of every trunk. Raises what the API raises, a missing grant too."""
         now = time.monotonic()
         if self._asked_at is None or now - self._asked_at > FRESH_S:
-            inbound = await sip.list_inbound_trunk(ListSIPInboundTrunkRequest())
-            outbound = await sip.list_outbound_trunk(ListSIPOutboundTrunkRequest())
+            inbound = await _list(sip, "inbound")(ListSIPInboundTrunkRequest())
+            outbound = await _list(sip, "outbound")(ListSIPOutboundTrunkRequest())
             self._rows = tuple(_rows((*inbound.items, *outbound.items)))
             self._asked_at = now
         return self._rows
+
+
+def _list(sip: Any, kind: str) -> Any:
+    # Before livekit-api 1.0.7 the methods had the names that are deprecated since.
+    return getattr(sip, f"list_{kind}_trunk", None) or getattr(sip, f"list_sip_{kind}_trunk")
 
 
 def _rows(trunks: Iterable[Any]) -> Iterable[TrunkRow]:
