@@ -252,7 +252,7 @@ class LiveCall:
     def add_event(self, name: str, attributes: AttributeValues) -> None:
         """Add an event to the root call span, as long as that is open."""
         if self.root is not None and self.root.is_recording():
-            self.root.add_event(name, dict(attributes))
+            self.root.add_event(name, dict(attributes), timestamp=clock.now_ns())
 
     def add_secrets(self, raws: Iterable[str]) -> None:
         """Remember signalling values that exporters must not let out; in memory only."""

@@ -47,8 +47,8 @@ class LateFactsExporter(SpanExporter):
     and final code are known or can no longer come. Spans are also passed on when the call's root
     ends, on `force_flush` and `shutdown`, after `max_hold_s` seconds, and when more than
     `max_spans` are held (the longest held call first): by a timer of its own, since the SDK does
-    not call an exporter while nothing ends. `grace_s` is how long after settlement spans still wait
-    for what comes just behind it, such as the codec.
+    not call an exporter while nothing ends. `grace_s` is how long spans of
+    a settled call still wait for what comes just behind: the codec, the loss of the last speech.
     Spans of no call pass through at once, as the same objects.
 
     Raises ConfigurationError for bounds that are not positive.

@@ -24,7 +24,8 @@ def sip_answer(error: BaseException) -> tuple[int | None, str | None]:
 
 
 def _stated(error: BaseException, name: str) -> object:
-    metadata: object = getattr(error, "metadata", None)
-    stated = cast("Mapping[str, object]", metadata) if isinstance(metadata, Mapping) else {}
     own: object = getattr(error, name, None)
-    return stated.get(name) if own is None else own
+    metadata: object = getattr(error, "metadata", None)
+    if own is not None or not isinstance(metadata, Mapping):
+        return own
+    return cast("Mapping[str, object]", metadata).get(name)

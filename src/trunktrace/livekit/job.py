@@ -60,7 +60,7 @@ class JobCall:
         """Take what an exception knows; finish a call that no span will finish."""
         self.check_provider()
         if error is not None and sip_answer(error)[0] is not None:
-            self.observer.dial_failed(error)
+            self.observer.dial_failed(error, self.observer.last_attempt)
         connected = self.ctx.room.isconnected()
         if error is not None and not connected:
             self.call.conclude()

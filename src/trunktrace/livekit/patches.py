@@ -61,14 +61,14 @@ async def _create_sip_participant(
     if job is None:
         return await wrapped(*args, **kwargs)
     request = args[0] if args else next(iter(kwargs.values()), None)
-    job.observer.dial_started(request)
+    attempt = job.observer.dial_started(request)
     try:
         answer = await wrapped(*args, **kwargs)
     except Exception as error:
-        job.observer.dial_failed(error)
+        job.observer.dial_failed(error, attempt)
         raise
     if getattr(request, "wait_until_answered", False):
-        job.observer.dial_answered()
+        job.observer.dial_answered(attempt)
     return answer
 
 

@@ -91,10 +91,13 @@ class RoomObserver:
     # Outbound attempts --------------------------------------------------------------------------
 
     @guarded
-    def dial_started(self, request: Any) -> None:
-        """An INVITE is about to be asked for. Beside an answered call it is a leg, not the call."""
+    def dial_started(self, request: Any) -> int:
+        """An INVITE is about to be asked for; its number, to be given back with what becomes of it.
+
+        0 beside an answered call: it is another leg then, not the call.
+        """
         if self._primary is not None and not self._primary.is_over:
-            return
+            return 0
         self._call.is_phone_call = True
         if self._attempts or self._primary is not None:
             self._call.begin_leg()
@@ -114,17 +117,18 @@ class RoomObserver:
         self._call.observe(facts, source=SOURCE)
         host = str(getattr(getattr(request, "trunk", None), "hostname", "") or "")
         self._identify({}, trunk_id=trunk_id or None, host=host or None)
+        return self._attempts
 
     @guarded
-    def dial_answered(self) -> None:
-        """The request came back after the answer (it waited for it)."""
-        if self._dialing:
+    def dial_answered(self, attempt: int | None) -> None:
+        """The request of an attempt came back after the answer (it waited for it)."""
+        if self._is_dialing(attempt):
             self._call.observe({"status_code": _ANSWERED, "outcome": "answered"}, source=SOURCE)
 
     @guarded
-    def dial_failed(self, error: BaseException) -> None:
-        """The request raised; the exception may know the final SIP response."""
-        if not self._dialing:
+    def dial_failed(self, error: BaseException, attempt: int | None) -> None:
+        """The request of an attempt raised; the exception may know the final SIP response."""
+        if not self._is_dialing(attempt):
             return
         code, reason = sip_answer(error)
         facts: dict[str, object] = {"status_code": code}
@@ -137,9 +141,15 @@ class RoomObserver:
         self._call.conclude()
 
     @property
-    def _dialing(self) -> bool:
-        """Whether the call is an attempt of ours that nobody has answered yet."""
-        if not self._attempts or self._call.attributes.get(c.SIP_RESPONSE_STATUS_CODE) == _ANSWERED:
+    def last_attempt(self) -> int:
+        """Number of the last attempt that was the call; 0 before the first."""
+        return self._attempts
+
+    def _is_dialing(self, attempt: int | None) -> bool:
+        """Whether the call is this attempt of ours, and nobody has answered it yet."""
+        if not attempt or attempt != self._attempts:
+            return False
+        if self._call.attributes.get(c.SIP_RESPONSE_STATUS_CODE) == _ANSWERED:
             return False
         return self._primary is None or self._primary.direction == "outbound"
 

@@ -1,0 +1,127 @@
+"""Starts and stops the worker's program as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .platform_stub import KEY, SECRET, PlatformStub
+from .sink import Sink
+from .waiting import until
+
+APP = Path(__file__).with_name("agent_app.py")
+_STOP_S = 20.0
+
+
+class Fleet:
+    """A registered worker as a context manager; what it has written is in `log`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        platform: PlatformStub,
+        sink: Sink,
+        settings: Mapping[str, str],
+        *,
+        launcher: tuple[str, ...] = (sys.executable,),
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.platform = platform
+        self.sink = sink
+        self._log = folder / "worker.log"
+        self._notes = folder / "notes.jsonl"
+        self._folder = folder
+        self._argv = [*launcher, str(APP), "start"]
+        self._env = _environment(platform, sink, self._notes) | dict(settings)
+
+    @property
+    def log(self) -> str:
+        """Everything that the worker and its jobs have written."""
+        return self._log.read_text("utf-8", "replace")
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What the jobs have noted."""
+        if not self._notes.exists():
+            return []
+        return [json.loads(line) for line in self._notes.read_text("utf-8").splitlines()]
+
+    def spans_of(self, job_id: str, count: int) -> dict[str, Any]:
+        """The job's spans by name, as soon as `count` of them have arrived."""
+        until(
+            lambda: len(self.sink.of_job(job_id)) >= count,
+            f"{count} spans of {job_id}",
+            deadline_s=10.0,
+        )
+        return {one.name: one for one in self.sink.of_job(job_id)}
+
+    def __enter__(self) -> Self:
+        # In a folder of its own: a carriers.toml elsewhere is none of its business.
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._argv,
+                env=self._env,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        until(
+            lambda: self.platform.has_worker,
+            "the worker registers",
+            deadline_s=60.0,
+            alive=self._check,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+        finally:
+            # What it may have left behind is in its group.
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        until(lambda: not self.platform.has_worker, "the worker is gone")
+        assert "trunktrace failed in" not in self.log, self.log
+
+    def _check(self) -> None:
+        assert self._process.poll() is None, f"the worker ended:\n{self.log}"
+
+
+def _environment(platform: PlatformStub, sink: Sink, notes: Path) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        # A proxy would be asked for our loopback ports; OTEL_* of the machine is not ours.
+        if not name.upper().endswith("_PROXY") and not name.startswith(("OTEL_", "TRUNKTRACE_"))
+    }
+    return {
+        **kept,
+        "PYTHONUNBUFFERED": "1",
+        "LIVEKIT_URL": platform.url,
+        "LIVEKIT_API_KEY": KEY,
+        "LIVEKIT_API_SECRET": SECRET,
+        # The models of LiveKit's own VAD and turn detector: 250 MB that no job here uses.
+        "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
+        "COMPAT_NOTES": str(notes),
+        "COMPAT_SINK": sink.endpoint,
+    }

@@ -1,0 +1,99 @@
+"""An OTLP/HTTP collector in a thread: it decodes the protobuf that it is sent and keeps the spans."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One span as it arrived."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    attributes: dict[str, Any]
+    events: tuple[str, ...]
+    is_error: bool
+
+
+class Sink:
+    """A context manager; `spans` is what has arrived since it was opened."""
+
+    def __init__(self) -> None:
+        self.spans: list[Received] = []
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                sink.spans += _decoded(body)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    @property
+    def endpoint(self) -> str:
+        """What OTEL_EXPORTER_OTLP_ENDPOINT is set to."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def of_job(self, job_id: str) -> list[Received]:
+        """The spans of every trace in which a span names the job."""
+        spans = tuple(self.spans)
+        traces = {one.trace_id for one in spans if job_id in one.attributes.values()}
+        return [one for one in spans if one.trace_id in traces]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _decoded(body: bytes) -> Iterable[Received]:
+    for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield Received(
+                    trace_id=span.trace_id.hex(),
+                    span_id=span.span_id.hex(),
+                    parent_id=span.parent_span_id.hex(),
+                    name=span.name,
+                    attributes={one.key: _value(one.value) for one in span.attributes},
+                    events=tuple(event.name for event in span.events),
+                    is_error=span.status.code == span.status.STATUS_CODE_ERROR,
+                )
+
+
+def _value(value: AnyValue) -> Any:
+    which = value.WhichOneof("value")
+    if which == "array_value":
+        return [_value(one) for one in value.array_value.values]
+    return None if which is None else getattr(value, which)
