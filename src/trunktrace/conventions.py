@@ -22,7 +22,7 @@ MAX_STRING_CHARACTERS: Final = 255
 """String values are cut here: Jaeger on Elasticsearch ignores longer ones."""
 
 Type = Literal["string", "int", "double", "boolean", "string[]"]
-Scope = Literal["inherited", "root", "event", "span"]
+Scope = Literal["inherited", "root", "event", "span", "metric"]
 Privacy = Literal["public", "masked", "pseudonym", "pii"]
 
 
@@ -139,6 +139,8 @@ TRUNKTRACE_SOURCE: Final = _define("trunktrace.source", "string", "span", "on `t
 TRUNKTRACE_MATCH_METHOD: Final = _define("trunktrace.match.method", "string", "span", "on `trunk.record`: by which id the record was joined to the call")
 TRUNKTRACE_RECORD_COMPLETENESS: Final = _define("trunktrace.record.completeness", "string", "span", "on `trunk.record`: `partial` or `complete`")
 ERROR_TYPE: Final = _define("error.type", "string", "span", "the SIP code as a string, or `timeout`, `dns`, `transport`, `sdp`, `carrier_blocked`; on `sip.call` the exception's class")
+
+TRUNKTRACE_PLACE: Final = _define("trunktrace.place", "string", "metric", "on `trunktrace.internal_errors`: where it went wrong, a name in our code")
 
 # fmt: on
 # Media keys, by leg and direction --------------------------------------------------------------

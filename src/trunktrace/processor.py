@@ -12,6 +12,7 @@ from trunktrace import conventions as c
 from trunktrace.errors import ConfigurationError
 from trunktrace.guard import guard
 from trunktrace.livecall import CALL_KEY, LiveCall
+from trunktrace.metrics import health
 from trunktrace.registry import CallRegistry, calls
 from trunktrace.turns import CALL_ROOT, ROLES
 
@@ -70,6 +71,7 @@ class CallSpanProcessor(SpanProcessor):
         self, inherit: Iterable[str] | None = None, *, registry: CallRegistry = calls
     ) -> None:
         self._keys = inherited_keys(inherit)
+        health.install()
         self._has_loss = c.RTP_LOSS_RATIO in self._keys
         self._registry = registry
         self._owner_of = registry.owned.get
@@ -81,7 +83,8 @@ class CallSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Set what is known on the span, and remember it as open. Never raises."""
         try:
-            context = span.context
+            # A span that has started has a context.
+            context: SpanContext = span.context  # pyright: ignore[reportAssignmentType]
             call = self._owner_of(context[_TRACE_ID])
             if call is None:
                 call = self._call_elsewhere(span, parent_context)
@@ -109,7 +112,8 @@ class CallSpanProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Forget the span; forget the call when its root ends. Never raises."""
         try:
-            context = span.context
+            # A span that has started has a context.
+            context: SpanContext = span.context  # pyright: ignore[reportAssignmentType]
             call = self._owner_of(context[_TRACE_ID])
             if call is None:
                 if not self._shared:
@@ -158,7 +162,8 @@ class CallSpanProcessor(SpanProcessor):
             found = context.get(CALL_KEY)
             if found is None:
                 return None
-        trace_id, span_id = span.context.trace_id, span.context.span_id
+        own = span.get_span_context()
+        trace_id, span_id = own.trace_id, own.span_id
         shared = self._shared.get(trace_id)
         if shared is None:
             found = get_value(CALL_KEY, parent_context)

@@ -155,18 +155,19 @@ async def raising(ctx: JobContext) -> None:
 
 async def busy(ctx: JobContext) -> None:
     """An outbound call that is refused; the entrypoint ends with livekit-api's own error."""
-    ctx.shutdown("nobody there")
-    async with api.LiveKitAPI() as livekit:
-        await livekit.sip.create_sip_participant(
-            api.CreateSIPParticipantRequest(
-                sip_trunk_id="ST_2",
-                sip_call_to="+15559990000",
-                sip_number="+15550002222",
-                room_name=ctx.job.room.name,
-                participant_identity="callee",
-                wait_until_answered=True,
-            )
-        )
+    request = api.CreateSIPParticipantRequest(
+        sip_trunk_id="ST_2",
+        sip_call_to="+15559990000",
+        sip_number="+15550002222",
+        room_name=ctx.job.room.name,
+        participant_identity="callee",
+        wait_until_answered=True,
+    )
+    try:
+        async with api.LiveKitAPI() as livekit:
+            await livekit.sip.create_sip_participant(request)
+    finally:
+        ctx.shutdown("nobody there")
 
 
 async def cancelled(ctx: JobContext) -> None:

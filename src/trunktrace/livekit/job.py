@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -9,6 +10,7 @@ from weakref import WeakKeyDictionary
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import create_key
+from opentelemetry.trace import INVALID_SPAN_ID, INVALID_TRACE_ID
 
 from trunktrace.guard import guarded, swallowing, warn_once
 from trunktrace.livecall import CALL_KEY, LiveCall
@@ -44,6 +46,13 @@ class JobCall:
     def check_provider(self) -> None:
         """Adopt a provider that the entrypoint has set, and say where it should be set."""
         provider = providers.livekit_provider()
+        if provider is None:
+            warn_once(
+                "untraced",
+                "trunktrace: there is no tracer provider, so nothing is traced. Set "
+                "OTEL_EXPORTER_OTLP_ENDPOINT, or set a provider in server.setup_fnc (with "
+                "WorkerOptions: prewarm_fnc).",
+            )
         if provider is None or provider is self.provider:
             return
         self.provider = provider
@@ -52,7 +61,8 @@ class JobCall:
             "provider",
             "The tracer provider was set inside the entrypoint: LiveKit's root span is lost to it "
             "and the trace splits. Set it where the process starts instead: "
-            "server.setup_fnc = a function that calls set_tracer_provider(...).",
+            "server.setup_fnc (with WorkerOptions: prewarm_fnc) = a function that calls "
+            "set_tracer_provider(...).",
         )
 
     @guarded
@@ -134,20 +144,23 @@ def open_job(ctx: Any, settings: Settings) -> JobCall | None:
         return None
     span = trace.get_current_span()
     context = span.get_span_context()
-    if not context.is_valid:
-        warn_once(
-            "untraced",
-            "trunktrace: there is no tracer provider, so nothing is traced. Set "
-            "OTEL_EXPORTER_OTLP_ENDPOINT, or set a provider in server.setup_fnc.",
-        )
-        return None
     running = current_job()
-    if running is not None and running.call.trace_id == context.trace_id:
+    if running is not None and context.trace_id in (running.call.trace_id, INVALID_TRACE_ID):
         return None
     providers.adopt(providers.livekit_provider())
+    if not context.is_valid:
+        return JobCall(ctx, _without_root(settings), settings)
     owns_trace = getattr(span, "parent", None) is None
     call = open_call(span, owns_trace=owns_trace, redaction=settings.redaction)
     return JobCall(ctx, call, settings)
+
+
+def _without_root(settings: Settings) -> LiveCall:
+    # There is no provider yet. If the entrypoint sets one, spans find this call by their context.
+    trace_id = secrets.randbits(128)
+    call = LiveCall(trace_id=trace_id, root_span_id=INVALID_SPAN_ID, redaction=settings.redaction)
+    calls.open(call, owns_trace=True)
+    return call
 
 
 def _is_fake(ctx: Any) -> bool:

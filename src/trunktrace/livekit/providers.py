@@ -45,6 +45,8 @@ def ensure_provider(redaction: Redaction | None = None) -> None:
     with _lock:
         provider = livekit_provider()
         if provider is None:
+            if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+                return  # one that is not the SDK's, and that nobody can replace
             provider = provider_from_environment(redaction)
             if provider is None:
                 return
