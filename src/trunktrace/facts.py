@@ -6,7 +6,6 @@ Unknown is None, never 0 and never an empty string. Every field of `CallFacts` h
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -25,7 +24,9 @@ AttributeValues = Mapping[str, Value]
 LEGS: Final = frozenset({"agent", "trunk", "pstn"})
 MEDIA_DIRECTIONS: Final = frozenset({"in", "out"})
 _ABSURD_CHARACTERS: Final = 2048
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_LATEST_UNIX_S: Final = 1e11
+# Control characters, line separators, and surrogates, which no UTF-8 encoder takes.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CODEC: Final = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
 
 
@@ -67,7 +68,7 @@ class FactFields(TypedDict, total=False):
     callee_number: str | None
 
 
-def _text(value: object) -> str | None:
+def believable_text(value: object) -> str | None:
     """A string without control characters, cut at 255; None where it is empty or absurd."""
     if not isinstance(value, str) or len(value) > _ABSURD_CHARACTERS or _CONTROL.search(value):
         return None
@@ -75,12 +76,18 @@ def _text(value: object) -> str | None:
 
 
 def _slug(value: object) -> str | None:
-    text = _text(value)
+    text = believable_text(value)
     return None if text is None else text.lower().replace(" ", "-")
 
 
+def _carrier(value: object) -> str | None:
+    # Unknown is absent; only the end of a call's root says that nobody could name it.
+    slug = _slug(value)
+    return None if slug == c.UNKNOWN_CARRIER else slug
+
+
 def _codec(value: object) -> str | None:
-    text = _text(value)
+    text = believable_text(value)
     if text is None:
         return None
     subtype = text.lower().removeprefix("audio/").split("/")[0]
@@ -100,7 +107,8 @@ def _number(low: float, high: float) -> Callable[[object], float | None]:
     def check(value: object) -> float | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return float(value) if math.isfinite(value) and low <= value <= high else None
+        # The comparison first: it takes an int of any size, isfinite does not. NaN fails it.
+        return float(value) if low <= value <= high else None
 
     return check
 
@@ -120,22 +128,22 @@ _ratio: Final = _number(0.0, 1.0)
 Check = Callable[[object], Value | None]
 
 _FIELDS: Final[dict[str, tuple[str, Check]]] = {
-    "carrier": (c.TRUNK_CARRIER, _slug),
-    "route": (c.TRUNK_ROUTE, _text),
-    "region": (c.TRUNK_REGION, _text),
+    "carrier": (c.TRUNK_CARRIER, _carrier),
+    "route": (c.TRUNK_ROUTE, believable_text),
+    "region": (c.TRUNK_REGION, believable_text),
     "direction": (c.SIP_CALL_DIRECTION, _one_of("inbound", "outbound")),
     "status_code": (c.SIP_RESPONSE_STATUS_CODE, _whole(200, 699)),
     "codec": (c.RTP_CODEC, _codec),
-    "trunk_id": (c.TRUNK_ID, _text),
-    "fault": (c.TRUNK_FAULT, _text),
-    "call_id": (c.SIP_CALL_ID, _text),
-    "session_id": (c.SIP_SESSION_ID, _text),
-    "provider_call_id": (c.SIP_PROVIDER_CALL_ID, _text),
-    "livekit_call_id": (c.LIVEKIT_SIP_CALL_ID, _text),
-    "livekit_rule_id": (c.LIVEKIT_SIP_RULE_ID, _text),
-    "outcome": (c.SIP_CALL_OUTCOME, _text),
-    "outcome_detail": (c.SIP_CALL_OUTCOME_DETAIL, _text),
-    "reason": (c.SIP_RESPONSE_REASON, _text),
+    "trunk_id": (c.TRUNK_ID, believable_text),
+    "fault": (c.TRUNK_FAULT, believable_text),
+    "call_id": (c.SIP_CALL_ID, believable_text),
+    "session_id": (c.SIP_SESSION_ID, believable_text),
+    "provider_call_id": (c.SIP_PROVIDER_CALL_ID, believable_text),
+    "livekit_call_id": (c.LIVEKIT_SIP_CALL_ID, believable_text),
+    "livekit_rule_id": (c.LIVEKIT_SIP_RULE_ID, believable_text),
+    "outcome": (c.SIP_CALL_OUTCOME, believable_text),
+    "outcome_detail": (c.SIP_CALL_OUTCOME_DETAIL, believable_text),
+    "reason": (c.SIP_RESPONSE_REASON, believable_text),
     "q850_cause": (c.SIP_REASON_Q850, _whole(0, 127)),
     "hangup_source": (
         c.SIP_HANGUP_SOURCE,
@@ -238,8 +246,16 @@ def checked(field_name: str, value: object) -> tuple[str, Value] | None:
     if entry is None:
         return None
     key, check = entry
-    believed = check(value)
+    believed = _believed(check, value)
     return None if believed is None else (key, believed)
+
+
+def _believed(check: Check, value: object) -> Value | None:
+    # A value of a type of its own may raise where it is only looked at.
+    try:
+        return check(value)
+    except Exception:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +311,7 @@ _MEASURES: Final[dict[str, Check]] = {
     "silence_ratio": _ratio,
     "mos": _number(1.0, 5.0),
     "r_factor": _number(0.0, 130.0),
-    "mos_algorithm": _text,
+    "mos_algorithm": believable_text,
     "rtt_ms": _number(0.0, 600_000.0),
 }
 
@@ -324,16 +340,16 @@ def unix_seconds(value: object) -> float | None:
         return value.timestamp() if value.tzinfo is not None else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and 0 < value < 1e11 else None
+    return float(value) if 0 < value < _LATEST_UNIX_S else None
 
 
 def _check_place(leg: str, direction: str, loss_method: str) -> None:
     if leg not in LEGS:
-        raise ValueError(f"leg={leg!r}: one of {sorted(LEGS)}")
+        raise ValueError(f"leg is none of {sorted(LEGS)}")
     if direction not in MEDIA_DIRECTIONS:
-        raise ValueError(f"direction={direction!r}: 'in' (towards the agent) or 'out'")
+        raise ValueError("direction is neither 'in' (towards the agent) nor 'out'")
     if loss_method not in ("counted", "estimated"):
-        raise ValueError(f"loss_method={loss_method!r}: 'counted' or 'estimated'")
+        raise ValueError("loss_method is neither 'counted' nor 'estimated'")
 
 
 def checked_window(
@@ -354,16 +370,14 @@ def checked_window(
     _check_place(leg, direction, loss_method)
     start_s, end_s = unix_seconds(start), unix_seconds(end)
     if start_s is None or end_s is None or end_s < start_s:
-        raise ValueError(
-            f"start={start!r}, end={end!r}: unix seconds or aware datetimes, start not after end"
-        )
+        raise ValueError("start and end are not unix seconds or aware datetimes in that order")
     believed = {
         name: value
         for name, check in _MEASURES.items()
-        if (value := check(measures.get(name))) is not None
+        if (value := _believed(check, measures.get(name))) is not None
     }
     if not believed:
-        raise ValueError(f"no measure that can be believed among {sorted(measures)}")
+        raise ValueError("there is no measure that can be believed")
     return MediaWindow(
         leg=leg,  # type: ignore[arg-type]  # checked above
         direction=direction,  # type: ignore[arg-type]
@@ -395,4 +409,7 @@ class Observation:
     windows: tuple[MediaWindow, ...] = ()
 
 
-FIELD_NAMES: Final = tuple(item.name for item in fields(CallFacts))
+KNOWN_NAMES: Final = frozenset(
+    {*(item.name for item in fields(CallFacts)), *_MEASURES, "record_media"}
+)
+"""Names that may stand in a log line; any other that a program gives may hold a number."""

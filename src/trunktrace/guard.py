@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -54,11 +56,32 @@ class Guard:
 
     def reset(self) -> None:
         """Forget counts and what was logged (for tests, and in a forked child)."""
+        self._lock = threading.Lock()
         self.counts.clear()
         self._once.clear()
 
 
+T = TypeVar("T")
+
+
+def after_fork_in_child(thing: T, reset: Callable[[T], None]) -> None:
+    """Have `reset(thing)` called in every forked child, as long as `thing` lives.
+
+    A lock that another thread held at the fork would never be released in the child.
+    """
+    alive = weakref.ref(thing)
+
+    def run() -> None:
+        found = alive()
+        if found is not None:
+            reset(found)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=run)
+
+
 guard = Guard()
+after_fork_in_child(guard, Guard.reset)
 
 
 def guarded(function: Callable[P, R]) -> Callable[P, R | None]:

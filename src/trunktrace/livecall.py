@@ -19,12 +19,14 @@ from opentelemetry.context import create_key
 from trunktrace import conventions as c
 from trunktrace.clock import clock
 from trunktrace.facts import (
+    KNOWN_NAMES,
     AttributeValues,
     CallFacts,
     FactFields,
     MediaFields,
     MediaWindow,
     Value,
+    believable_text,
     checked,
     checked_window,
 )
@@ -145,7 +147,7 @@ class LiveCall:
         identity = self.identified or (c.TRUNK_CARRIER in known and c.TRUNK_ROUTE in known)
         return identity and c.SIP_CALL_DIRECTION in known and c.SIP_RESPONSE_STATUS_CODE in known
 
-    def record(self, **facts: Unpack[FactFields]) -> None:
+    def record(self, /, **facts: Unpack[FactFields]) -> None:
         """State facts about this call; they go on the root and on every open and later span.
 
         The names are the fields of `CallFacts`. `caller_number` and `callee_number` are given in
@@ -184,9 +186,14 @@ class LiveCall:
                 loss_method=loss_method,
                 measures=measures,
             )
-        except (ValueError, TypeError) as error:
-            self._drop("record_media", str(error))
+        except Exception as error:
+            why = str(error) if type(error) is ValueError else type(error).__name__
+            self._drop("record_media", why)
             return
+        believed = window.measures()
+        for name, value in measures.items():
+            if value is not None and name not in believed:
+                self._drop(name, f"{type(value).__name__} that cannot be its value")
         self.observe_media(window)
 
     # What sources say ---------------------------------------------------------------------------
@@ -274,6 +281,12 @@ class LiveCall:
             self.root_span_id = oldest.get_span_context().span_id
             with self._lock:
                 self._write_root(self.attributes)
+
+    def abandon(self) -> None:
+        """In a forked child: the call goes on in the parent, here it is none."""
+        self.finished = True
+        self.root = None
+        self._lock = threading.Lock()
 
     def loss_of(self, name: str, span_id: int, start_ns: int, end_ns: int) -> AttributeValues:
         """`rtp.loss_ratio` and its method for a span of this call, by what is known now."""
@@ -365,8 +378,8 @@ class LiveCall:
         return values
 
     def _party(self, name: str, value: object) -> dict[str, Value]:
-        if not isinstance(value, str):
-            self._drop(name, f"{type(value).__name__} is no phone number")
+        if believable_text(value) is None or not isinstance(value, str):
+            self._drop(name, f"{type(value).__name__} that cannot be its value")
             return {}
         if self._redaction is None:
             self._redaction = Redaction.from_environment()
@@ -375,8 +388,10 @@ class LiveCall:
         return dict(self._redaction.party(role, value))
 
     def _drop(self, name: str, why: str) -> None:
+        # Only names that we know are logged: anything else may hold a number.
         guard.dropped_facts += 1
-        warn_once(f"fact:{name}", "trunktrace dropped the fact %s: %s", name, why)
+        shown = name if name in KNOWN_NAMES else "(a name that trunktrace does not know)"
+        warn_once(f"fact:{shown}", "trunktrace dropped the fact %s: %s", shown, why)
 
 
 NO_CALL: Final = LiveCall(trace_id=0, root_span_id=0)

@@ -39,7 +39,7 @@ def inherited_keys(inherit: Iterable[str] | None) -> frozenset[str]:
     """
     if inherit is None:
         return _DEFAULT_KEYS
-    if isinstance(inherit, str):
+    if isinstance(inherit, str) or not isinstance(inherit, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("inherit", inherit, "give a list of attribute keys")
     keys = frozenset(inherit)
     for key in sorted(keys):

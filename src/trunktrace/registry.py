@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -13,7 +12,7 @@ from weakref import WeakSet
 
 from opentelemetry.context import Context, get_value
 
-from trunktrace.guard import guard, swallowing, warn_once
+from trunktrace.guard import after_fork_in_child, guard, swallowing, warn_once
 from trunktrace.livecall import CALL_KEY, LiveCall
 
 if TYPE_CHECKING:
@@ -91,7 +90,10 @@ class CallRegistry:
             shared = self.shared.get(call.trace_id)
             other = self.owned.pop(call.trace_id, None)
             call.owns_trace = owns_trace and shared is None and other is None
-            if call.owns_trace:
+            if not call.trace_id:
+                # No SDK, no trace: only the context can tell whose code runs.
+                call.owns_trace = False
+            elif call.owns_trace:
                 self.owned[call.trace_id] = call
             else:
                 former = shared.calls if shared is not None else (other,) if other else ()
@@ -110,13 +112,15 @@ class CallRegistry:
             if call.finished:
                 return
             call.finished = True
-            self._forget(call)
             self.finished += 1
             self.evicted += evicted
         if evicted:
             guard.evicted_calls += 1
             warn_once("evicted", "trunktrace forgot calls: more than %d open", self._most_calls)
+        # Told before it is forgotten: an exporter that looks it up now finds it here or there.
         self._tell("call_finished", call)
+        with self._lock:
+            self._forget(call)
         for view in call.spans.views:
             view.open.clear()
         call.root = None
@@ -134,6 +138,8 @@ class CallRegistry:
     def clear(self) -> None:
         """Forget everything without telling anyone: a forked child has no calls yet."""
         self._lock = threading.Lock()
+        for call in self._open:
+            call.abandon()
         self.owned.clear()
         self.shared.clear()
         self._open.clear()
@@ -164,8 +170,7 @@ class CallRegistry:
 calls: Final = CallRegistry()
 """The calls of this process."""
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=calls.clear)
+after_fork_in_child(calls, CallRegistry.clear)
 
 
 class CallMemory:
@@ -186,6 +191,12 @@ class CallMemory:
         self._recent: OrderedDict[int, list[tuple[float, LiveCall]]] = OrderedDict()
         self._lock = threading.Lock()
         registry.subscribe(self)
+        after_fork_in_child(self, CallMemory.reset)
+
+    def reset(self) -> None:
+        """Forget everything: in a forked child."""
+        self._lock = threading.Lock()
+        self._recent.clear()
 
     def __len__(self) -> int:
         with self._lock:

@@ -40,6 +40,8 @@ def current_call() -> LiveCall:
     if isinstance(found, LiveCall) and not found.finished:
         return found
     context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return NO_CALL
     call = calls.owned.get(context.trace_id)
     shared = calls.shared.get(context.trace_id)
     if call is None and shared is not None:
@@ -168,10 +170,12 @@ def open_call(span: trace.Span, *, owns_trace: bool, redaction: Redaction | None
 def _end(call: LiveCall, error: BaseException | None) -> None:
     call.conclude()
     root = call.root
-    if root is not None:
-        if isinstance(error, Exception):
-            root.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
-            root.set_status(StatusCode.ERROR)
-        root.end()
-    # An unsampled root reaches no processor, so nothing else would finish the call.
-    calls.close(call)
+    try:
+        if root is not None:
+            if isinstance(error, Exception):
+                root.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
+                root.set_status(StatusCode.ERROR)
+            root.end()
+    finally:
+        # An unsampled root reaches no processor, so nothing else would finish the call.
+        calls.close(call)

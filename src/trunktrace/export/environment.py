@@ -37,10 +37,11 @@ def provider_from_environment(redaction: Redaction | None = None) -> TracerProvi
     if not exporters:
         return None
     provider = TracerProvider()
-    provider.add_span_processor(CallSpanProcessor())
     for exporter in exporters:
         wrapped = LateFactsExporter(RedactingExporter(exporter, redaction=redaction))
         provider.add_span_processor(BatchSpanProcessor(wrapped))
+    # Behind the batches: what it starts when a root ends must find the root there.
+    provider.add_span_processor(CallSpanProcessor())
     return provider
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from trunktrace import conventions as c
 from trunktrace.errors import ConfigurationError
 from trunktrace.export import installed
 from trunktrace.export.rebuild import rebuilt
-from trunktrace.guard import guard
+from trunktrace.guard import after_fork_in_child, guard
 from trunktrace.livecall import LEG_KEYS, LiveCall
 from trunktrace.registry import CallMemory
 from trunktrace.spans import LOSS_KEYS
@@ -64,12 +64,9 @@ class LateFactsExporter(SpanExporter):
         memory: CallMemory | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if max_spans < 1:
-            raise ConfigurationError("max_spans", max_spans, "give at least 1")
-        if not max_hold_s > 0:
-            raise ConfigurationError("max_hold_s", max_hold_s, "give more than 0 seconds")
-        if grace_s < 0:
-            raise ConfigurationError("grace_s", grace_s, "give 0 or more seconds")
+        _check_count("max_spans", max_spans)
+        _check_seconds("max_hold_s", max_hold_s, zero=False)
+        _check_seconds("grace_s", grace_s, zero=True)
         self._exporter = exporter
         self._max_spans = max_spans
         self._max_hold_s = max_hold_s
@@ -81,9 +78,9 @@ class LateFactsExporter(SpanExporter):
         self._export_lock = threading.Lock()
         self._wake = threading.Event()
         self._timer: threading.Thread | None = None
-        self._pid = os.getpid()
         self._closed = False
         installed.note(self)
+        after_fork_in_child(self, LateFactsExporter._after_fork)
 
     @property
     def held_spans(self) -> int:
@@ -95,7 +92,6 @@ class LateFactsExporter(SpanExporter):
         """Pass on what need not wait, hold the rest. The answer is that of the wrapped exporter."""
         ready: list[ReadableSpan] = []
         with self._lock:
-            self._after_fork()
             for span in spans:
                 call = self._memory.find(span)
                 if call is None:
@@ -192,10 +188,23 @@ class LateFactsExporter(SpanExporter):
 
     def _after_fork(self) -> None:
         # A forked child has neither the timer nor a right to the parent's spans.
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._held.clear()
-            self._timer = None
+        self._lock = threading.Lock()
+        self._export_lock = threading.Lock()
+        self._wake = threading.Event()
+        self._held.clear()
+        self._timer = None
+
+
+def _check_seconds(field: str, value: object, *, zero: bool) -> None:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not (0 < number < math.inf or (zero and number == 0)):
+        least = "0 or more" if zero else "more than 0"
+        raise ConfigurationError(field, value, f"give a finite number of seconds, {least}")
+
+
+def _check_count(field: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(field, value, "give a whole number, at least 1")
 
 
 def _completed(span: ReadableSpan, call: LiveCall) -> ReadableSpan:

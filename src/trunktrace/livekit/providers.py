@@ -22,6 +22,9 @@ from trunktrace.start import ensure_processor
 FLUSH_S: Final = 5.0
 """How long the end of a job may wait for its spans to leave."""
 
+IDLE_S: Final = 1.0
+"""How long the flushing thread waits for another call before it goes."""
+
 _finalized: Final[WeakSet[TracerProvider]] = WeakSet()
 _lock: Final = threading.Lock()
 
@@ -103,21 +106,30 @@ class Flusher:
 
     def call_finished(self, call: LiveCall) -> None:  # noqa: ARG002  # the listener's signature
         """Have the spans of the call sent soon, without waiting for it."""
-        self._due.set()
         with self._lock:
+            self._due.set()
             if self._thread is not None and self._thread.is_alive():
                 return
             self._thread = threading.Thread(target=self._run, name="trunktrace-flush", daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
-        while self._due.wait(1.0):
-            self._due.clear()
+        while self._is_due():
             for provider in tuple(self._providers):
                 try:
                     provider.force_flush(int(FLUSH_S * 1000))
                 except Exception as error:
                     guard.swallowed("providers.flush", error)
+
+    def _is_due(self) -> bool:
+        """Wait for the next call that ends; False when the thread may go."""
+        self._due.wait(IDLE_S)
+        with self._lock:
+            if not self._due.is_set():
+                self._thread = None
+                return False
+            self._due.clear()
+            return True
 
 
 flusher: Final = Flusher()
