@@ -14,10 +14,12 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_MOST_WARNINGS: Final = 1000
 
 logger = logging.getLogger("trunktrace")
 
@@ -49,7 +51,7 @@ class Guard:
     def warn_once(self, key: str, message: str, *args: object) -> None:
         """Log `message` as a warning the first time `key` is seen in this process."""
         with self._lock:
-            if key in self._once:
+            if key in self._once or len(self._once) >= _MOST_WARNINGS:
                 return
             self._once.add(key)
         logger.warning(message, *args)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _TRACE_ID: Final = 0
 _SPAN_ID: Final = 1
 
+_MOST_FOREIGN_TRACES: Final = 256
+"""Traces begun inside one call that exporters can find too; spans of more are stamped only."""
+
 _DEFAULT_KEYS = frozenset(c.INHERITED_BY_DEFAULT)
 _interned: dict[frozenset[str], frozenset[str]] = {_DEFAULT_KEYS: _DEFAULT_KEYS}
 
@@ -172,7 +175,7 @@ class CallSpanProcessor(SpanProcessor):
             found = shared.call_of(span, parent_context)
         if not isinstance(found, LiveCall) or found.finished:
             return None
-        if shared is None:
+        if shared is None and len(found.spans.foreign_traces) < _MOST_FOREIGN_TRACES:
             found.spans.foreign_traces |= {trace_id}
             self._registry.adopt_trace(trace_id, found)
         if found.spans.members is None:

@@ -7,7 +7,7 @@ COMPAT_FORM      how it is traced: `decorator`; `in_place`, wrapped where it is 
 COMPAT_REGISTER  `server` (AgentServer, from livekit-agents 1.3) or `options` (WorkerOptions)
 COMPAT_EXECUTOR  `forkserver`, `spawn` or `thread`
 COMPAT_PROVIDER  `user`, made in the setup function and exporting to COMPAT_SINK; `sampling`, the
-                 same for every tenth trace; `none`, nobody makes one here
+                 same for every tenth trace; `environment` or `none`: nobody makes one here
 COMPAT_NOTES     a file that gets one JSON line for each note
 
 A job's metadata names its scenario, one of the functions below.
@@ -21,6 +21,7 @@ import itertools
 import json
 import math
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -48,8 +49,6 @@ FORM = os.environ.get("COMPAT_FORM", "decorator")
 REGISTER = os.environ.get("COMPAT_REGISTER", "options")
 EXECUTOR = os.environ.get("COMPAT_EXECUTOR", "forkserver")
 PROVIDER = os.environ.get("COMPAT_PROVIDER", "user")
-STEPS = 20
-"""Spans that the longer scenarios make."""
 
 if FORM == "instrument":
     trunktrace.instrument()
@@ -81,13 +80,18 @@ def _new_provider(*, ratio: float = 1.0) -> TracerProvider:
 
 @functools.cache
 def _provider() -> TracerProvider:
-    # Cached: with threads the setup function runs once for each of them, in one process.
     return _new_provider(ratio=0.1 if PROVIDER == "sampling" else 1.0)
+
+
+_one_at_a_time = threading.Lock()
 
 
 def prewarm(_: JobProcess) -> None:
     """Make the tracer provider, where the user is the one who makes it."""
-    if PROVIDER != "none":
+    if PROVIDER not in ("user", "sampling"):
+        return
+    # With threads this runs once for each of them, in one process.
+    with _one_at_a_time:
         telemetry.set_tracer_provider(_provider())
 
 
@@ -103,6 +107,18 @@ def step(ctx: JobContext, name: str) -> None:
     """One span of the agent's own."""
     with telemetry.tracer.start_as_current_span(name, attributes={"job": ctx.job.id}):
         pass
+
+
+def steps(ctx: JobContext) -> None:
+    """As many spans as the job asks for."""
+    for number in range(metadata(ctx)["steps"]):
+        step(ctx, f"step {number}")
+
+
+def metadata(ctx: JobContext) -> dict[str, Any]:
+    """What the test asks of this job."""
+    asked: dict[str, Any] = json.loads(ctx.job.metadata)
+    return asked
 
 
 def caller_of(ctx: JobContext) -> SimpleNamespace:
@@ -139,8 +155,7 @@ async def answered(ctx: JobContext) -> None:
     caller.attributes["sip.callStatus"] = "active"
     emit(ctx, "participant_attributes_changed", {"sip.callStatus": "active"}, caller)
     trunktrace.current_call().record(codec="pcmu", region="eu-west")
-    for number in range(STEPS):
-        step(ctx, f"step {number}")
+    steps(ctx)
     emit(ctx, "participant_disconnected", caller)
     ctx.shutdown("the caller hung up")
 
@@ -188,16 +203,15 @@ async def late_provider(ctx: JobContext) -> None:
     emit(ctx, "participant_connected", caller_of(ctx))
     session = AgentSession[None]()
     await session.start(agent=Agent(instructions="Be kind."))
-    for number in range(STEPS):
-        step(ctx, f"step {number}")
+    steps(ctx)
     await session.aclose()
     ctx.shutdown("done")
 
 
 async def quick(ctx: JobContext) -> None:
     """A call that is over at once; what it knew is noted, sampled or not."""
-    number = json.loads(ctx.job.metadata)["number"]
-    trunktrace.current_call().record(carrier=f"carrier-{number}", direction="inbound")
+    carrier = f"carrier-{metadata(ctx)['number']}"
+    trunktrace.current_call().record(carrier=carrier, direction="inbound")
     step(ctx, "one")
     step(ctx, "two")
     note(job=ctx.job.id, carrier=trunktrace.current_call().facts.carrier)
@@ -215,25 +229,14 @@ SCENARIOS: dict[str, Callable[[JobContext], Awaitable[None]]] = {
 }
 
 
-async def _run(ctx: JobContext) -> None:
-    await SCENARIOS[json.loads(ctx.job.metadata)["scenario"]](ctx)
+async def entrypoint(ctx: JobContext) -> None:
+    """Run the job's scenario."""
+    await SCENARIOS[metadata(ctx)["scenario"]](ctx)
 
 
-@trunktrace.traced_call
-async def decorated(ctx: JobContext) -> None:
-    """The entrypoint of `decorator`."""
-    await _run(ctx)
-
-
-async def bare(ctx: JobContext) -> None:
-    """The entrypoint of the other forms."""
-    await _run(ctx)
-
-
-def _entrypoint() -> Callable[[JobContext], Awaitable[None]]:
-    if FORM == "decorator":
-        return decorated
-    return trunktrace.traced_call(bare) if FORM == "in_place" else bare
+if FORM == "decorator":
+    # What `@trunktrace.traced_call` above the function does, which other forms must not have.
+    entrypoint = trunktrace.traced_call(entrypoint)
 
 
 SETTINGS: dict[str, Any] = {
@@ -252,10 +255,11 @@ SETTINGS: dict[str, Any] = {
 
 
 def _worker() -> Any:
+    held = trunktrace.traced_call(entrypoint) if FORM == "in_place" else entrypoint
     if REGISTER == "options":
-        return WorkerOptions(entrypoint_fnc=_entrypoint(), prewarm_fnc=prewarm, **SETTINGS)
+        return WorkerOptions(entrypoint_fnc=held, prewarm_fnc=prewarm, **SETTINGS)
     server = agents.AgentServer(setup_fnc=prewarm, **SETTINGS)
-    server.rtc_session()(_entrypoint())
+    server.rtc_session()(held)
     return server
 
 

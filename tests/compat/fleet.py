@@ -27,19 +27,21 @@ class Fleet:
         self,
         folder: Path,
         platform: PlatformStub,
-        sink: Sink,
         settings: Mapping[str, str],
         *,
         launcher: tuple[str, ...] = (sys.executable,),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.platform = platform
-        self.sink = sink
+        self.sink = Sink()
         self._log = folder / "worker.log"
         self._notes = folder / "notes.jsonl"
         self._folder = folder
         self._argv = [*launcher, str(APP), "start"]
-        self._env = _environment(platform, sink, self._notes) | dict(settings)
+        self._env = {**_kept(), **self._told(), **settings}
+        if settings.get("COMPAT_PROVIDER") == "environment":
+            self._env["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.sink.endpoint
+            self._env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
 
     @property
     def log(self) -> str:
@@ -62,6 +64,7 @@ class Fleet:
         return {one.name: one for one in self.sink.of_job(job_id)}
 
     def __enter__(self) -> Self:
+        self.sink.__enter__()
         # In a folder of its own: a carriers.toml elsewhere is none of its business.
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -100,6 +103,7 @@ class Fleet:
                 os.killpg(self._process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+            self.sink.__exit__(None, None, None)
         until(lambda: not self.platform.has_worker, "the worker is gone")
         assert "trunktrace failed in" not in self.log, self.log
 
@@ -107,21 +111,23 @@ class Fleet:
         assert self._process.poll() is None, f"the worker ended:\n{self.log}"
 
 
-def _environment(platform: PlatformStub, sink: Sink, notes: Path) -> dict[str, str]:
-    kept = {
+    def _told(self) -> dict[str, str]:
+        return {
+            "PYTHONUNBUFFERED": "1",
+            "LIVEKIT_URL": self.platform.url,
+            "LIVEKIT_API_KEY": KEY,
+            "LIVEKIT_API_SECRET": SECRET,
+            # The models of LiveKit's own VAD and turn detector: 250 MB that no job here uses.
+            "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
+            "COMPAT_NOTES": str(self._notes),
+            "COMPAT_SINK": self.sink.endpoint,
+        }
+
+
+def _kept() -> dict[str, str]:
+    return {
         name: value
         for name, value in os.environ.items()
         # A proxy would be asked for our loopback ports; OTEL_* of the machine is not ours.
         if not name.upper().endswith("_PROXY") and not name.startswith(("OTEL_", "TRUNKTRACE_"))
-    }
-    return {
-        **kept,
-        "PYTHONUNBUFFERED": "1",
-        "LIVEKIT_URL": platform.url,
-        "LIVEKIT_API_KEY": KEY,
-        "LIVEKIT_API_SECRET": SECRET,
-        # The models of LiveKit's own VAD and turn detector: 250 MB that no job here uses.
-        "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
-        "COMPAT_NOTES": str(notes),
-        "COMPAT_SINK": sink.endpoint,
     }

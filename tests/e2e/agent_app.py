@@ -4,15 +4,17 @@ A real module, because forkserver and spawn import it again in every job process
 chosen by environment variables, so that one program serves every test:
 
 TRUNKTRACE_E2E_PLAIN      1: without trunktrace (the harness alone)
+TRUNKTRACE_E2E_FORM       decorator (default); in_place: server.rtc_session(traced_call(entry));
+                          instrument: trunktrace.instrument() and no decorator
 TRUNKTRACE_E2E_EXECUTOR   process (default) or thread
 TRUNKTRACE_E2E_START      forkserver (default) or spawn
 TRUNKTRACE_E2E_PROVIDER   user: made in setup_fnc, the ordinary way (default); wrapped: the same,
-                          trunktrace's two exporters around; environment: nobody makes one here
+                          trunktrace's two exporters around; environment: nobody makes one here;
+                          inside: made in the entrypoint, as one should not
 TRUNKTRACE_E2E_IDLE       processes or threads kept warm (default 1)
 TRUNKTRACE_E2E_NOTES      a file; one JSON line for each thing that a test must know
 
-A job's metadata (JSON) tells the scenario: nothing for an inbound call, or
-{"bridge": address, "attempts": [{"trunk_id", "from", "to"}, ...]} for an outbound one.
+A job's metadata (JSON) tells the scenario, see `Job`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import math
 import multiprocessing.util
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
 from livekit import api, rtc
 from livekit.agents import (
@@ -35,6 +37,7 @@ from livekit.agents import (
     JobProcess,
     cli,
     function_tool,
+    get_job_context,
     telemetry,
 )
 from livekit.agents.voice import room_io
@@ -43,15 +46,39 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
-from . import fakes
+from . import fakes, witness
 from .calls import CONVERSATION, GREETING
 from .notes import note
 
+if TYPE_CHECKING:
+    from trunktrace.livecall import LiveCall
+
 PLAIN = os.environ.get("TRUNKTRACE_E2E_PLAIN") == "1"
+FORM = os.environ.get("TRUNKTRACE_E2E_FORM", "decorator")
 THREAD = os.environ.get("TRUNKTRACE_E2E_EXECUTOR") == "thread"
 PROVIDER = os.environ.get("TRUNKTRACE_E2E_PROVIDER", "user")
+TRACES = os.environ.get("TRUNKTRACE_E2E_ENDPOINT", "") + "/v1/traces"
 
 Entrypoint = Callable[[JobContext], Awaitable[None]]
+
+
+class Job(TypedDict):
+    """A job's metadata; without any it is an ordinary inbound call."""
+
+    bridge: NotRequired[str]
+    """Outbound: the address to ask for a SIP participant ..."""
+    attempts: NotRequired[list[dict[str, str]]]
+    """... and what to ask for in turn: `trunk_id`, `from`, `to`."""
+    waits_for_answer: NotRequired[bool]
+    """Whether the request returns only after the answer (default: yes)."""
+    link: NotRequired[str]
+    """Identity of the participant that the session takes as its caller."""
+    losses: NotRequired[list[float | None]]
+    """Trunk loss of each piece of the caller's speech, recorded when it ends."""
+    loss_out: NotRequired[float]
+    """Trunk loss of what the agent says."""
+    reads_headers: NotRequired[bool]
+    """The tool reads every SIP header by LiveKit's RPC, as some agents do."""
 
 
 def _as_it_is(entrypoint: Entrypoint) -> Entrypoint:
@@ -66,14 +93,26 @@ def _decorator() -> Callable[[Entrypoint], Entrypoint]:
     return cast("Callable[[Entrypoint], Entrypoint]", trunktrace.traced_call)
 
 
+def _watcher() -> witness.CallWatcher | None:
+    if PLAIN:
+        return None
+    from trunktrace.registry import calls
+
+    watcher = witness.CallWatcher()
+    calls.subscribe(watcher)
+    return watcher
+
+
 traced = _decorator()
+watcher = _watcher()
 
 
 class Orders(Agent):
     """The agent of the conversation: it greets, answers, and looks orders up."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__(instructions="Answer questions about orders.")
+        self._job = job
 
     async def on_enter(self) -> None:
         self.session.say(GREETING)
@@ -82,15 +121,26 @@ class Orders(Agent):
     async def look_up_order(self, order: str) -> str:
         """Look an order up by its number."""
         note("tool", order=order)
+        if self._job.get("reads_headers"):
+            await _read_headers(get_job_context().room)
         return f"order {order}: on its way"
 
 
+async def _read_headers(room: rtc.Room) -> None:
+    (caller,) = room.remote_participants
+    answer = await room.local_participant.perform_rpc(
+        destination_identity=caller, method="lk.sip.GetRemoteHeaders", payload="{}"
+    )
+    note("headers", room=room.name, names=sorted(json.loads(answer)["headers"]))
+
+
 def _exporter() -> SpanExporter:
+    exporter = OTLPSpanExporter(endpoint=TRACES)
     if PROVIDER != "wrapped":
-        return OTLPSpanExporter()
+        return exporter
     import trunktrace
 
-    return trunktrace.LateFactsExporter(trunktrace.RedactingExporter(OTLPSpanExporter()))
+    return trunktrace.LateFactsExporter(trunktrace.RedactingExporter(exporter))
 
 
 @functools.cache
@@ -98,6 +148,7 @@ def _provider() -> TracerProvider:
     # Cached: with threads setup_fnc runs once for each of them, in one process.
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(_exporter()))
+    witness.count_spans(provider)
     if PLAIN:
         # Job processes leave by os._exit. trunktrace does this itself; without it we must.
         multiprocessing.util.Finalize(None, provider.shutdown, exitpriority=100)
@@ -106,7 +157,7 @@ def _provider() -> TracerProvider:
 
 def prewarm(_: JobProcess) -> None:
     """Make the tracer provider where the user is the one who makes it."""
-    if PROVIDER != "environment":
+    if PROVIDER in ("user", "wrapped"):
         telemetry.set_tracer_provider(_provider())
 
 
@@ -132,10 +183,11 @@ def _registered(*_: object) -> None:
     note("registered")
 
 
-@server.rtc_session()
-@traced
-async def entrypoint(ctx: JobContext) -> None:
+async def run_job(ctx: JobContext) -> None:
     """Answer a call, or place one, as the job's metadata says."""
+    if PROVIDER == "inside":
+        telemetry.set_tracer_provider(_provider())
+    witness.count_spans(trace.get_tracer_provider())
     context = trace.get_current_span().get_span_context()
     note("job", room=ctx.job.room.name, trace_id=f"{context.trace_id:032x}")
 
@@ -144,12 +196,28 @@ async def entrypoint(ctx: JobContext) -> None:
 
     ctx.add_shutdown_callback(ended)
     ctx.room.on("participant_disconnected", _gone)
-    job: dict[str, Any] = json.loads(ctx.job.metadata or "{}")
+    call = _current_call()
+    witness.watch_answer(ctx.room, call)
+    job: Job = json.loads(ctx.job.metadata or "{}")
     options = room_io.RoomOptions()
+    if "link" in job:
+        options.participant_identity = job["link"]
     if "attempts" in job:
         # Named, because the leg of a failed attempt may still be in the room.
         options.participant_identity = await _dial(ctx, job)
-    await _session().start(agent=Orders(), room=ctx.room, room_options=options)
+    session = _session()
+    if call is not None:
+        losses = job.get("losses", [])
+        witness.Losses(call, losses, job.get("loss_out"), ctx.room.name).watch(session)
+    await session.start(agent=Orders(job), room=ctx.room, room_options=options)
+
+
+def _current_call() -> LiveCall | None:
+    if PLAIN:
+        return None
+    import trunktrace
+
+    return trunktrace.current_call()
 
 
 def _gone(participant: rtc.RemoteParticipant) -> None:
@@ -178,7 +246,7 @@ def _session() -> AgentSession[None]:
     )
 
 
-async def _dial(ctx: JobContext, job: dict[str, Any]) -> str:
+async def _dial(ctx: JobContext, job: Job) -> str:
     """Try each trunk in turn: the identity of the leg that answered.
 
     Raises the last attempt's own error when none did.
@@ -193,8 +261,9 @@ async def _dial(ctx: JobContext, job: dict[str, Any]) -> str:
                 sip_number=attempt["from"],
                 room_name=ctx.room.name,
                 participant_identity=f"callee-{index + 1}",
-                wait_until_answered=True,
+                wait_until_answered=job.get("waits_for_answer", True),
             )
+            note("dial", room=ctx.room.name, trunk_id=attempt["trunk_id"])
             try:
                 leg = await livekit.sip.create_sip_participant(request)
                 return str(leg.participant_identity)
@@ -203,6 +272,33 @@ async def _dial(ctx: JobContext, job: dict[str, Any]) -> str:
                 failed = error
     assert failed is not None, "a dial without attempts"
     raise failed
+
+
+if FORM == "decorator":
+
+    @server.rtc_session()
+    @traced
+    async def entrypoint(ctx: JobContext) -> None:
+        """One line: the decorator."""
+        await run_job(ctx)
+
+elif FORM == "in_place":
+
+    async def entrypoint(ctx: JobContext) -> None:
+        """Wrapped where it is given to the server."""
+        await run_job(ctx)
+
+    server.rtc_session(traced(entrypoint))
+
+else:
+    import trunktrace
+
+    trunktrace.instrument()
+
+    @server.rtc_session()
+    async def entrypoint(ctx: JobContext) -> None:
+        """No decorator."""
+        await run_job(ctx)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,8 @@ class CallTruth:
     call_tag: str
     attributes: dict[str, str]
     """The attributes at the moment of joining."""
+    job: dict[str, object] = field(default_factory=dict)
+    """What the job's metadata tells the agent, see `Job` in agent_app.py."""
     trace_id: str | None = None
     """32 hex, as the agent's program saw it; None when no job started."""
     job_pid: int | None = None

@@ -11,6 +11,7 @@ import pytest
 from . import build
 from .calls import TELNYX, inbound
 from .harness import CallResult, run_inbound
+from .recorder import Recorder
 from .servers import JaegerServer, LiveKitServer
 from .worker import Worker, WorkerOptions
 
@@ -80,10 +81,18 @@ def jaeger(
 
 
 @pytest.fixture(scope="session")
+def recorder(jaeger: JaegerServer) -> Iterator[Recorder]:
+    """Keeps what the workers send to Jaeger."""
+    with Recorder(jaeger) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
 def workers(
     tmp_path_factory: pytest.TempPathFactory,
     livekit: LiveKitServer,
     jaeger: JaegerServer,
+    recorder: Recorder,
     logs: dict[str, Path],
 ) -> Iterator[WorkerFactory]:
     """A worker for some options; the same one when asked for the same again."""
@@ -94,7 +103,7 @@ def workers(
             key = repr(options)
             if key not in running:
                 directory = tmp_path_factory.mktemp("worker")
-                one = Worker(directory, livekit, jaeger, options)
+                one = Worker(directory, livekit, jaeger, options, recorder)
                 logs[one.agent_name] = one.log
                 running[key] = stack.enter_context(one)
             return running[key]

@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from livekit import api
 
 from .bridge import Bridge, Outcome
 from .caller import SipCaller
 from .calls import CONVERSATION, CallTruth, Turn
-from .jaeger_api import JaegerApi, Trace
+from .jaeger_api import JaegerApi, Trace, complete
 from .worker import Worker
 
 TRACE_DEADLINE_S = 20.0
@@ -27,15 +28,31 @@ class CallResult:
     spans: Trace
     raw: str
     """The trace as Jaeger answered it, to search for what must not be there."""
+    worker: Worker
+
+    @property
+    def ended_spans(self) -> set[str]:
+        """Ids of the spans that the program ended, as its own witness counted them."""
+        return _ended_spans(self.worker, self.truth)
+
+    def notes(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """What the program told about this call."""
+        return self.worker.notes(event, room=self.truth.room, **fields)
+
+    def note(self, event: str, **fields: Any) -> dict[str, Any]:
+        """The one such note."""
+        (found,) = self.notes(event, **fields)
+        return found
 
 
 async def answer_call(
     worker: Worker, truth: CallTruth, conversation: Sequence[Turn] = CONVERSATION
 ) -> CallTruth:
     """An inbound call from ringing to hang-up; returns when the job has ended."""
+    worker.truths.append(truth)
     caller = SipCaller(worker.livekit, truth)
     try:
-        await caller.join(dispatch=worker.agent_name)
+        await caller.join(dispatch=worker.agent_name, metadata=json.dumps(truth.job))
         await caller.publish()
         await caller.answered()
         await converse(caller, conversation)
@@ -71,11 +88,12 @@ async def place_call(
     conversation: Sequence[Turn] = CONVERSATION,
 ) -> CallTruth:
     """An outbound call over the trunks of `outcomes` in their order, until one answers."""
+    worker.truths.append(truth)
     async with Bridge(worker.livekit) as bridge:
         answered = bridge.expect(truth, outcomes)
         numbers = {"from": truth.caller_number, "to": truth.callee_number}
         attempts = [{"trunk_id": trunk_id, **numbers} for trunk_id in outcomes]
-        await _dispatch(worker, truth, {"bridge": bridge.url, "attempts": attempts})
+        await _dispatch(worker, truth, {**truth.job, "bridge": bridge.url, "attempts": attempts})
         if any(outcome.error is None for outcome in outcomes.values()):
             async with asyncio.timeout(_JOB_S):
                 leg = await answered
@@ -92,8 +110,12 @@ def collect(worker: Worker, truth: CallTruth) -> CallResult:
     """The call's trace as soon as all of it is in Jaeger; AssertionError when it never is."""
     assert truth.trace_id is not None, f"no job started in {truth.room}"
     jaeger = JaegerApi(worker.jaeger.query)
-    spans = jaeger.wait_for_trace(truth.trace_id, deadline_s=TRACE_DEADLINE_S)
-    return CallResult(truth, spans, jaeger.raw_trace(truth.trace_id))
+    spans = jaeger.wait_for_trace(
+        truth.trace_id,
+        lambda spans: complete(spans) and _ended_spans(worker, truth) <= _ids(spans),
+        deadline_s=TRACE_DEADLINE_S,
+    )
+    return CallResult(truth, spans, jaeger.raw_trace(truth.trace_id), worker)
 
 
 def run_inbound(worker: Worker, truth: CallTruth) -> CallResult:
@@ -112,6 +134,14 @@ def run_outbound(worker: Worker, truth: CallTruth, outcomes: Mapping[str, Outcom
     """`place_call` and `collect`, for tests that are not coroutines."""
     asyncio.run(place_call(worker, truth, outcomes))
     return collect(worker, truth)
+
+
+def _ended_spans(worker: Worker, truth: CallTruth) -> set[str]:
+    return {one["span_id"] for one in worker.notes("span", trace_id=truth.trace_id)}
+
+
+def _ids(spans: Trace) -> set[str]:
+    return {span.span_id for span in spans}
 
 
 async def _dispatch(worker: Worker, truth: CallTruth, metadata: Mapping[str, object]) -> None:

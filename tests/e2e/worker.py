@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -13,7 +14,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import notes
+from .calls import CallTruth, directory_toml
 from .polling import until
+from .recorder import Recorder
 from .servers import Child, JaegerServer, LiveKitServer
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -27,12 +30,20 @@ class WorkerOptions:
     """How the worker runs; see agent_app.py for what each means."""
 
     plain: bool = False
+    form: str = "decorator"
     executor: str = "process"
     start: str = "forkserver"
     provider: str = "user"
     idle: int = 1
+    directory: str | None = field(default_factory=directory_toml)
+    """The operator's carriers.toml; None when there is none."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """More environment variables, for instance TRUNKTRACE_DIRECTORY."""
+    """More environment variables."""
+
+    @property
+    def redacts(self) -> bool:
+        """Whether what leaves goes through a RedactingExporter."""
+        return not self.plain and self.provider in ("environment", "wrapped")
 
 
 class Worker:
@@ -44,14 +55,19 @@ class Worker:
         livekit: LiveKitServer,
         jaeger: JaegerServer,
         options: WorkerOptions | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.options = options or WorkerOptions()
         self.livekit = livekit
         self.jaeger = jaeger
+        self.recorder = recorder
+        self.truths: list[CallTruth] = []
+        """Every call that this worker was given."""
         # Unique, so that a job never reaches the worker of another test.
         self.agent_name = f"e2e-{secrets.token_hex(4)}"
         self.service = self.agent_name
         directory.mkdir(parents=True, exist_ok=True)
+        self._carriers = directory / f"{self.agent_name}.carriers.toml"
         self.log = directory / f"{self.agent_name}.log"
         self.notes_file = directory / f"{self.agent_name}.notes.jsonl"
         self._child: Child | None = None
@@ -84,7 +100,15 @@ class Worker:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def log_lines(self, logger: str = "trunktrace") -> list[dict[str, Any]]:
+        """What a logger of the program wrote (livekit-agents writes its log as JSON lines)."""
+        text = self.log.read_text("utf-8", "replace")
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        return [line for line in lines if str(line.get("name", "")).partition(".")[0] == logger]
+
     def __enter__(self) -> Self:
+        if self.options.directory is not None:
+            self._carriers.write_text(self.options.directory, "utf-8")
         self._child = Child(
             self.agent_name,
             [sys.executable, "-m", "e2e.agent_app", "start"],
@@ -113,6 +137,12 @@ class Worker:
         if self._child is not None:
             self._child.stop(_STOP_S)
 
+    @property
+    def _endpoint(self) -> str:
+        if self.recorder is None:
+            return self.jaeger.otlp_http
+        return self.recorder.endpoint(self.agent_name)
+
     def _env(self) -> dict[str, str]:
         kept = {
             name: value
@@ -121,7 +151,7 @@ class Worker:
             if name.lower() not in _PROXIES and not name.startswith(("OTEL_", "TRUNKTRACE_"))
         }
         paths = [str(TESTS), str(TESTS.parent / "src"), kept.get("PYTHONPATH", "")]
-        return {
+        ours = {
             **kept,
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             "PYTHONUNBUFFERED": "1",
@@ -131,13 +161,18 @@ class Worker:
             "LIVEKIT_AGENT_NAME": self.agent_name,
             # The models of LiveKit's own VAD and turn detector: 250 MB that no call here uses.
             "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": self.jaeger.otlp_http,
+            "TRUNKTRACE_E2E_ENDPOINT": self._endpoint,
             "OTEL_SERVICE_NAME": self.service,
             "TRUNKTRACE_E2E_PLAIN": "1" if self.options.plain else "0",
+            "TRUNKTRACE_E2E_FORM": self.options.form,
             "TRUNKTRACE_E2E_EXECUTOR": self.options.executor,
             "TRUNKTRACE_E2E_START": self.options.start,
             "TRUNKTRACE_E2E_PROVIDER": self.options.provider,
             "TRUNKTRACE_E2E_IDLE": str(self.options.idle),
             notes.VARIABLE: str(self.notes_file),
-            **self.options.env,
         }
+        if self.options.provider == "environment":
+            ours["OTEL_EXPORTER_OTLP_ENDPOINT"] = self._endpoint
+        if self.options.directory is not None:
+            ours["TRUNKTRACE_DIRECTORY"] = str(self._carriers)
+        return {**ours, **self.options.env}

@@ -118,8 +118,10 @@ class LateFactsExporter(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
     def shutdown(self) -> None:
-        """Pass on everything that is held, then shut the wrapped exporter down."""
+        """Pass on everything that is held, then shut the wrapped exporter down, once."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
         self._wake.set()
         self._release_all()

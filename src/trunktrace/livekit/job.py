@@ -46,7 +46,7 @@ class JobCall:
     def check_provider(self) -> None:
         """Adopt a provider that the entrypoint has set, and say where it should be set."""
         provider = providers.livekit_provider()
-        if provider is None:
+        if provider is None and self.call.root is None:
             warn_once(
                 "untraced",
                 "trunktrace: there is no tracer provider, so nothing is traced. Set "

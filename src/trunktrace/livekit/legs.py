@@ -17,6 +17,7 @@ class Leg:
     __slots__ = (
         "active_at",
         "attributes",
+        "dialing_at",
         "disconnected",
         "failed",
         "first_seen_at",
@@ -36,6 +37,7 @@ class Leg:
         self.attributes: dict[str, str] = {}
         self.first_seen_at = now_s
         self.invited_at: float | None = None
+        self.dialing_at: float | None = None
         self.progress_at: float | None = None
         self.active_at: float | None = None
         self.hangup_at: float | None = None
@@ -70,7 +72,9 @@ class Leg:
         # An answered call does not ring again: attributes can be written by any key holder.
         if self.active_at is not None and state in ("dialing", "ringing"):
             return None
-        if state == "ringing" and self.progress_at is None:
+        if state == "dialing" and self.dialing_at is None:
+            self.dialing_at = now_s
+        elif state == "ringing" and self.progress_at is None:
             self.progress_at = now_s
         elif state == "active" and self.active_at is None:
             self.active_at = now_s
@@ -81,8 +85,11 @@ class Leg:
 
     def invited(self, room_created_at: float | None) -> float | None:
         """When the INVITE was sent or came, as far as the agent's side can tell."""
-        if self.invited_at is not None or self.direction == "outbound":
+        if self.invited_at is not None:
             return self.invited_at
+        if self.direction == "outbound":
+            # The bridge joins the room just before it sends the INVITE, some 25 ms as measured.
+            return self.dialing_at
         if room_created_at is None or not 0 <= self.first_seen_at - room_created_at < MOST_LATE_S:
             return None
         return room_created_at

@@ -88,6 +88,10 @@ class PicklableEntrypoint:
 
 
 def _rebuilt(bare: Entrypoint, settings: Settings) -> PicklableEntrypoint:
+    # With `opentelemetry-instrument` nothing else in a job process may have called for us.
+    from trunktrace.livekit.patches import patches
+
+    patches.install()
     return PicklableEntrypoint(traced(bare, settings))
 
 

@@ -1,0 +1,206 @@
+"""Jobs of a real worker, given by our server and seen in our collector."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from livekit import agents
+
+from .fleet import Fleet
+from .platform_stub import PlatformStub
+from .sink import Received
+from .waiting import until
+
+CARRIER = "trunk.carrier"
+CODE = "sip.response.status_code"
+DIRECTION = "sip.call.direction"
+STEPS = 20
+STEP_NAMES = {f"step {number}" for number in range(STEPS)}
+NEWEST_WAY = "server" if hasattr(agents, "AgentServer") else "options"
+FIX = "set inside the entrypoint"
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[PlatformStub]:
+    with PlatformStub() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("compat")
+
+
+@pytest.fixture(scope="class")
+def forkserver(folder, platform) -> Iterator[Fleet]:
+    """The decorator, registered the newest way, with a provider of the user's."""
+    settings = {"COMPAT_REGISTER": NEWEST_WAY}
+    with Fleet(folder / "forkserver", platform, settings) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="class")
+def spawn(folder, platform) -> Iterator[Fleet]:
+    """Wrapped where it is registered, in spawn processes, with a provider of the environment's."""
+    settings = {
+        "COMPAT_EXECUTOR": "spawn",
+        "COMPAT_FORM": "in_place",
+        "COMPAT_PROVIDER": "environment",
+    }
+    with Fleet(folder / "spawn", platform, settings) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def threads(folder, platform) -> Iterator[Fleet]:
+    """`instrument()` and no decorator, all jobs in one process, one trace in ten sampled."""
+    settings = {
+        "COMPAT_EXECUTOR": "thread",
+        "COMPAT_FORM": "instrument",
+        "COMPAT_PROVIDER": "sampling",
+    }
+    with Fleet(folder / "threads", platform, settings) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def untraced(folder, platform) -> Iterator[Fleet]:
+    """Nobody makes a provider before the entrypoint does."""
+    settings = {"COMPAT_EXECUTOR": "thread", "COMPAT_PROVIDER": "none"}
+    with Fleet(folder / "untraced", platform, settings) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def automatic(folder, platform) -> Iterator[Fleet]:
+    """`opentelemetry-instrument python agent.py start`: the program knows nothing of us."""
+    settings = {
+        "COMPAT_FORM": "bare",
+        "COMPAT_PROVIDER": "environment",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
+    launcher = (str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable)
+    with Fleet(folder / "automatic", platform, settings, launcher=launcher) as fleet:
+        yield fleet
+
+
+class TestForkserver:
+    """The default of Linux, and the plain BatchSpanProcessor that a user makes in setup."""
+
+    def test_every_span_of_an_answered_call_arrives_with_its_facts(self, forkserver):
+        """All spans arrive, root included, though the process leaves by os._exit at once."""
+        job = forkserver.platform.run("answered", steps=STEPS)
+        spans = forkserver.spans_of(job, STEPS + 2)
+        assert spans.keys() >= {*STEP_NAMES, "ringing", "job_entrypoint"}
+        assert {one.attributes.get(CARRIER) for one in spans.values()} == {"twilio"}
+        assert {spans[name].attributes.get(CODE) for name in STEP_NAMES} == {200}
+        root = spans["job_entrypoint"]
+        assert not root.parent_id
+        assert root.attributes["sip.call.outcome"] == "answered"
+        assert root.attributes["trunk.region"] == "eu-west"
+
+    def test_an_exception_of_the_entrypoint_is_livekits_to_report(self, forkserver):
+        """The agent's own bug reaches LiveKit as it was, and the trace has the call's facts."""
+        job = forkserver.platform.run("raising")
+        spans = forkserver.spans_of(job, 2)
+        assert spans["job_entrypoint"].is_error
+        assert "exception" in spans["job_entrypoint"].events
+        assert spans["job_entrypoint"].attributes[CARRIER] == "twilio"
+        assert spans["before"].attributes[CARRIER] == "twilio"
+        assert "LookupError: a bug of the agent" in forkserver.log
+
+    def test_a_refused_dial_leaves_its_code(self, forkserver):
+        """The entrypoint ends with livekit-api's own error, and its SIP code is on the root."""
+        job = forkserver.platform.run("busy")
+        root = forkserver.spans_of(job, 1)["job_entrypoint"]
+        assert root.attributes[CODE] == 486
+        assert root.attributes["sip.response.reason"] == "Busy Here"
+        assert root.attributes[DIRECTION] == "outbound"
+        assert root.attributes["trunk.id"] == "ST_2"
+
+    def test_a_cancelled_entrypoint_loses_nothing(self, forkserver):
+        """Cancellation passes through, and the spans so far arrive."""
+        job = forkserver.platform.run("cancelled")
+        spans = forkserver.spans_of(job, 2)
+        assert not spans["job_entrypoint"].is_error
+        assert spans["before"].attributes[CARRIER] == "twilio"
+
+    def test_a_provider_set_in_the_entrypoint_is_adopted_and_told(self, forkserver):
+        """Spans of the new provider carry the facts; one warning says where it should be set."""
+        job = forkserver.platform.run("late_provider", steps=STEPS)
+        spans = forkserver.spans_of(job, STEPS + 2)
+        assert spans.keys() >= {*STEP_NAMES, "agent_session", "job_entrypoint"}
+        assert {one.attributes.get(CARRIER) for one in spans.values()} == {"twilio"}
+        assert forkserver.log.count(FIX) == 1
+        assert "server.setup_fnc" in forkserver.log
+
+
+class TestSpawn:
+    """A provider that is made by us, from the environment, before the job's first span."""
+
+    def test_late_facts_reach_spans_that_had_ended(self, spawn):
+        """Every span has every fact: also the one that ended before the call was answered."""
+        job = spawn.platform.run("answered", steps=STEPS)
+        spans = spawn.spans_of(job, STEPS + 2)
+        assert spans.keys() >= {*STEP_NAMES, "ringing", "job_entrypoint"}
+        for one in spans.values():
+            assert facts_of(one) == ("twilio", "inbound", 200, "eu-west", "pcmu"), one
+
+    def test_a_refused_dial_loses_nothing(self, spawn):
+        """The root of a call that failed at once arrives, with the code."""
+        job = spawn.platform.run("busy")
+        assert spawn.spans_of(job, 1)["job_entrypoint"].attributes[CODE] == 486
+        assert "LateFactsExporter" not in spawn.log, "nothing is missing, so nobody is warned"
+
+
+def test_calls_are_held_sampled_or_not(threads):
+    """Of 40 quick calls in one process all are opened, fed and finished, and four are exported."""
+    platform = threads.platform
+    jobs = [platform.dispatch("quick", number=number) for number in range(40)]
+    platform.wait(*jobs)
+    platform.run("count")
+    counted = threads.notes()[-1]
+    assert counted == {"opened": 41, "finished": 40, "open": 1, "evicted": 0}
+    carriers = {note["job"]: note["carrier"] for note in threads.notes()[:-1]}
+    assert carriers == {job: f"carrier-{number}" for number, job in enumerate(jobs)}
+    until(lambda: len(_seen(threads, jobs)) == 4, "four traces", deadline_s=10.0)
+    for job in _seen(threads, jobs):
+        spans = threads.spans_of(job, 3)
+        assert {one.attributes.get(CARRIER) for one in spans.values()} == {carriers[job]}
+
+
+def test_a_first_provider_set_in_the_entrypoint_is_adopted_and_told(untraced):
+    """There is no root then, but the spans after it carry the facts, and one warning says why."""
+    job = untraced.platform.run("late_provider", steps=STEPS)
+    until(lambda: len(_named(untraced, "step ")) == STEPS, "the steps", deadline_s=10.0)
+    steps = _named(untraced, "step ")
+    assert {one.attributes["job"] for one in steps} == {job}
+    assert {one.attributes.get(CARRIER) for one in steps} == {"twilio"}
+    assert {one.attributes.get(CARRIER) for one in _named(untraced, "agent_session")} == {"twilio"}
+    assert untraced.log.count(FIX) == 1
+
+
+def test_opentelemetry_instrument_needs_no_code(automatic):
+    """The entry point loads, patches, and every span of a job has the facts."""
+    job = automatic.platform.run("answered", steps=STEPS)
+    spans = automatic.spans_of(job, STEPS + 2)
+    assert spans.keys() >= {*STEP_NAMES, "ringing", "job_entrypoint"}
+    assert {one.attributes.get(CARRIER) for one in spans.values()} == {"twilio"}
+
+
+def facts_of(span: Received) -> tuple[object, ...]:
+    keys = (CARRIER, DIRECTION, CODE, "trunk.region", "rtp.codec")
+    return tuple(span.attributes.get(key) for key in keys)
+
+
+def _seen(fleet: Fleet, jobs: list[str]) -> list[str]:
+    whole = {"one", "two", "job_entrypoint"}
+    return [job for job in jobs if whole <= {one.name for one in fleet.sink.of_job(job)}]
+
+
+def _named(fleet: Fleet, prefix: str) -> list[Received]:
+    return [one for one in fleet.sink.spans if one.name.startswith(prefix)]
