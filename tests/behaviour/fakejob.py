@@ -136,7 +136,9 @@ class Room(rtc.EventEmitter):  # type: ignore[type-arg]
         self.emit("participant_disconnected", participant)
 
     def press(self, participant: Participant, digit: str) -> None:
-        self.emit("sip_dtmf_received", SimpleNamespace(code=1, digit=digit, participant=participant))
+        self.emit(
+            "sip_dtmf_received", SimpleNamespace(code=1, digit=digit, participant=participant)
+        )
 
     def disconnect(self) -> None:
         self.connected = False
@@ -173,7 +175,7 @@ async def settle() -> None:
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     """Poll on the loop until the condition holds; fail at the deadline."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # any condition, not only one that tells
             await asyncio.sleep(0.002)
 
 
@@ -187,7 +189,7 @@ def headers(**values: str) -> Callable[[], Awaitable[str]]:
 
 
 class Job:
-    """Runs an entrypoint as LiveKit does: its root is current, ends after the shutdown callbacks."""
+    """Runs an entrypoint as LiveKit does: its root ends after the shutdown callbacks."""
 
     def __init__(self, room: Any = None, *, pipe: Pipeline | None = None, ctx: Any = None) -> None:
         self.pipe = pipe or Pipeline()
@@ -231,3 +233,19 @@ class Job:
     def events(self, name: str) -> list[dict[str, Any]]:
         root = self.pipe.named("job_entrypoint")
         return [dict(event.attributes) for event in root.events if event.name == name]
+
+
+def caller(**changes: Any) -> Participant:
+    return Participant(f"sip_{CALLER}", INBOUND | changes)
+
+
+def callee(**changes: Any) -> Participant:
+    return Participant("callee-1", OUTBOUND | changes)
+
+
+def shows_the_right_order(text: str) -> None:
+    """The text holds both decorators, LiveKit's above ours."""
+    assert "rtc_session" in text
+    assert "traced_call" in text
+    shown = text.index("@server.rtc_session()")
+    assert "@trunktrace.traced_call" in text[shown:], "the right order: rtc_session, below it ours"

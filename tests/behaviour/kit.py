@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import random
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -184,3 +190,25 @@ class Scripted(SpanExporter):
     @property
     def spans(self) -> list[ReadableSpan]:
         return [span for batch in self.batches for span in batch]
+
+
+class UsersError(Exception):
+    """An exception of the application."""
+
+
+def run_python(code: str, *, timeout: float = 60.0, **environment: str) -> str:
+    """Run a script in a fresh interpreter; its output, or the failure with what it said."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def log_lines(log: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What our logger has said so far."""
+    return [line for line in log.records if line.name.split(".")[0] == "trunktrace"]

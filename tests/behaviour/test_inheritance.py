@@ -94,8 +94,17 @@ def test_a_span_is_exported_unchanged_but_for_the_late_facts():
         call.record(carrier="telnyx")
     pipe.provider.force_flush()
     before, after = seen[0], pipe.named("early")
-    for field in ("name", "context", "parent", "start_time", "end_time", "kind", "links",
-                  "resource", "instrumentation_scope"):
+    for field in (
+        "name",
+        "context",
+        "parent",
+        "start_time",
+        "end_time",
+        "kind",
+        "links",
+        "resource",
+        "instrumentation_scope",
+    ):
         assert getattr(after, field) == getattr(before, field), field
     assert after.status.status_code is StatusCode.ERROR
     assert after.status.description == "why"
@@ -123,8 +132,13 @@ def test_root_only_facts_stay_on_the_root():
     with pipe.call(**FACTS) as call:
         open_child = pipe.tracer.start_span("open")
         call.record(
-            trunk_id="ST_1", call_id="abc", transport="udp", caller_number="+15551234567",
-            setup_ms=10.0, dtmf_count=1, outcome="answered",
+            trunk_id="ST_1",
+            call_id="abc",
+            transport="udp",
+            caller_number="+15551234567",
+            setup_ms=10.0,
+            dtmf_count=1,
+            outcome="answered",
         )
         pipe.tracer.start_span("after").end()
         open_child.end()
@@ -216,7 +230,7 @@ def test_facts_are_readable_by_field_and_by_key():
 
 
 @pytest.mark.parametrize(
-    ("given", "stands"),
+    "given, stands",
     [("PCMU", "pcmu"), ("pcma", "pcma"), ("G722", "g722"), ("AMR-WB", "amr-wb")],
 )
 def test_a_codec_is_written_in_lower_case(given, stands):
@@ -228,7 +242,7 @@ def test_a_codec_is_written_in_lower_case(given, stands):
 
 
 def test_numbers_are_masked_and_stand_nowhere_in_clear():
-    """A number that is recorded is on the root masked, with its country, and in no span in clear."""
+    """A number that is recorded is on the root masked, with its country, in no span in clear."""
     pipe = Pipeline()
     with pipe.call(direction="inbound", caller_number="+14155550134") as call:
         child = pipe.tracer.start_span("child")

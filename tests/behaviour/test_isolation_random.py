@@ -107,9 +107,7 @@ class Interleavings(RuleBasedStateMachine):
         if above.ended or above.of is None or above.of.ended:
             return multiple()
         context = under(above.span)
-        return self._start(
-            above.of, lambda: self.pipe.tracer.start_span("work", context=context)
-        )
+        return self._start(above.of, lambda: self.pipe.tracer.start_span("work", context=context))
 
     @rule(target=started, of=opened, running=opened)
     def start_span_of_one_call_inside_another(self, of: Open, running: Open) -> Any:
@@ -124,9 +122,7 @@ class Interleavings(RuleBasedStateMachine):
     def start_span_of_no_call(self, shared: bool) -> Any:
         context = remote_parent() if shared else None
         start = self.pipe.tracer.start_span
-        return self._start(
-            None, lambda: contextvars.Context().run(start, "work", context=context)
-        )
+        return self._start(None, lambda: contextvars.Context().run(start, "work", context=context))
 
     @rule(of=opened)
     def record_carrier(self, of: Open) -> None:

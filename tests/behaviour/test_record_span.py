@@ -14,17 +14,31 @@ from opentelemetry.trace import SpanKind
 from trunktrace.facts import CallFacts, MediaWindow, Observation
 from trunktrace.record import record_span
 
+from .kit import run_python
+
 TRACE, ROOT = 0x1234_5678_9ABC_DEF0_1234_5678_9ABC_DEF0, 0xFEED_FACE_CAFE_BEEF
 START, END = 1_790_000_000.25, 1_790_000_060.5
 
 WINDOW = MediaWindow(
-    leg="trunk", direction="in", start=START, end=END, source="twilio.insights",
-    loss_ratio=0.0625, packet_count=3000, lost_count=200, jitter_ms=7.5,
+    leg="trunk",
+    direction="in",
+    start=START,
+    end=END,
+    source="twilio.insights",
+    loss_ratio=0.0625,
+    packet_count=3000,
+    lost_count=200,
+    jitter_ms=7.5,
 )
 FACTS = CallFacts(carrier="twilio", direction="inbound", status_code=200, codec="pcmu").attributes()
 RECORD = Observation(
-    source="twilio.insights", record_id="CA1", start=START, end=END, facts=FACTS,
-    ids={"provider_call_id": "CA1"}, windows=(WINDOW,),
+    source="twilio.insights",
+    record_id="CA1",
+    start=START,
+    end=END,
+    facts=FACTS,
+    ids={"provider_call_id": "CA1"},
+    windows=(WINDOW,),
 )
 
 
@@ -83,8 +97,6 @@ def test_a_second_delivery_is_the_same_bytes():
 
 def test_the_bytes_are_the_same_in_another_process():
     """No hash seed, no id generator, no clock of the process goes into them."""
-    from .test_lifecycle import run_python
-
     code = """
         from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
         from opentelemetry.sdk.resources import Resource
