@@ -5,16 +5,16 @@ and nothing else.
 
 The tree, from the ground up; a module imports only from lower floors (tests hold it):
 
-    0  errors, conventions     the error tree; every key, span, event and metric name
-    1  facts, guard            frozen values; the guard that keeps our failures from the agent
-    2  redaction, sip/         numbers and SIP URIs: mask, hash, country; small SIP grammar
-    3  directory               trunk ids, hosts, headers -> carrier, route, region
-    4  merge, turns, spans, livecall, registry    the live call, what wins, and the push
-    5  (metrics: later)
-    6  processor, export/, start, record          OpenTelemetry: in, out, and calls by hand
-    7  livekit/                the only importer of livekit
-    8  demo/                   calls without a server
-    9  cli/                    one file a command
+    0  errors, conventions, clock      the error tree; every key, span, event and metric name
+    1  belief, windows, facts, guard   what is believed; frozen values; our failures stay with us
+    2  redaction, sip/, dropped        numbers and SIP URIs: mask, hash, country; small SIP grammar
+    3  directory, persons              trunk ids, hosts, headers -> carrier, route, region
+    4  merge, media, turns, spans, livecall, registry    the live call, what wins, and the push
+    5  metrics                         our own health
+    6  processor, export/, start, record    OpenTelemetry: in, out, and calls by hand
+    7  livekit/                        the only importer of livekit
+    8  demo/                           calls without a server
+    9  cli/                            one file a command
 """
 
 from __future__ import annotations

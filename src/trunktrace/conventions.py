@@ -201,6 +201,18 @@ INHERITED_BY_DEFAULT: Final = (
 )
 """The seven keys that children carry, and the method that stands beside a loss."""
 
+FAULTS: Final = (
+    "none", "caller", "callee", "carrier", "network", "operator", "platform", "agent",
+    "intermediary",
+)  # fmt: skip
+"""Values of `trunk.fault`."""
+
+OUTCOMES: Final = (
+    "answered", "busy", "no_answer", "rejected", "blocked", "invalid_number", "canceled", "timeout",
+    "congestion", "failed", "loop", "redirected",
+)  # fmt: skip
+"""Values of `sip.call.outcome`."""
+
 UNKNOWN_CARRIER: Final = "unknown"
 """`trunk.carrier` on the root of a call over SIP whose carrier nobody could name."""
 

@@ -6,28 +6,39 @@ Unknown is None, never 0 and never an empty string. Every field of `CallFacts` h
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 from typing import Final, Literal, TypedDict
 
 from trunktrace import conventions as c
+from trunktrace.belief import (
+    Check,
+    Value,
+    believable_text,
+    believed_by,
+    carrier_slug,
+    codec,
+    count,
+    milliseconds,
+    one_of,
+    whole,
+)
+from trunktrace.windows import MEASURES, Leg, MediaWindow
 
-Leg = Literal["agent", "trunk", "pstn"]
-MediaDirection = Literal["in", "out"]
-LossMethod = Literal["counted", "estimated"]
-CallDirection = Literal["inbound", "outbound"]
-Value = str | int | float | bool
+__all__ = [
+    "KNOWN_NAMES",
+    "AttributeValues",
+    "CallFacts",
+    "FactFields",
+    "Leg",
+    "MediaWindow",
+    "Observation",
+    "Value",
+    "checked",
+    "key_of",
+]
+
 AttributeValues = Mapping[str, Value]
-
-LEGS: Final = frozenset({"agent", "trunk", "pstn"})
-MEDIA_DIRECTIONS: Final = frozenset({"in", "out"})
-_ABSURD_CHARACTERS: Final = 2048
-_LATEST_UNIX_S: Final = 1e11
-# Control characters, line separators, and surrogates, which no UTF-8 encoder takes.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_CODEC: Final = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
 
 
 class FactFields(TypedDict, total=False):
@@ -68,100 +79,41 @@ class FactFields(TypedDict, total=False):
     callee_number: str | None
 
 
-def believable_text(value: object) -> str | None:
-    """A string without control characters, cut at 255; None where it is empty or absurd."""
-    if not isinstance(value, str) or len(value) > _ABSURD_CHARACTERS or _CONTROL.search(value):
-        return None
-    return value.strip()[: c.MAX_STRING_CHARACTERS] or None
-
-
-def _slug(value: object) -> str | None:
-    text = believable_text(value)
-    return None if text is None else text.lower().replace(" ", "-")
-
-
-def _carrier(value: object) -> str | None:
-    # Unknown is absent; only the end of a call's root says that nobody could name it.
-    slug = _slug(value)
-    return None if slug == c.UNKNOWN_CARRIER else slug
-
-
-def _codec(value: object) -> str | None:
-    text = believable_text(value)
-    if text is None:
-        return None
-    subtype = text.lower().removeprefix("audio/").split("/")[0]
-    return subtype if _CODEC.fullmatch(subtype) else None
-
-
-def _whole(low: int, high: int) -> Callable[[object], int | None]:
-    def check(value: object) -> int | None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            return None
-        return value if low <= value <= high else None
-
-    return check
-
-
-def _number(low: float, high: float) -> Callable[[object], float | None]:
-    def check(value: object) -> float | None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        # The comparison first: it takes an int of any size, isfinite does not. NaN fails it.
-        return float(value) if low <= value <= high else None
-
-    return check
-
-
-def _one_of(*values: str) -> Callable[[object], str | None]:
-    def check(value: object) -> str | None:
-        return value if isinstance(value, str) and value in values else None
-
-    return check
-
-
-_DAY_MS: Final = 86_400_000.0
-_milliseconds: Final = _number(0.0, 30 * _DAY_MS)
-_count: Final = _whole(0, 2**53)
-_ratio: Final = _number(0.0, 1.0)
-
-Check = Callable[[object], Value | None]
-
 _FIELDS: Final[dict[str, tuple[str, Check]]] = {
-    "carrier": (c.TRUNK_CARRIER, _carrier),
+    "carrier": (c.TRUNK_CARRIER, carrier_slug),
     "route": (c.TRUNK_ROUTE, believable_text),
     "region": (c.TRUNK_REGION, believable_text),
-    "direction": (c.SIP_CALL_DIRECTION, _one_of("inbound", "outbound")),
-    "status_code": (c.SIP_RESPONSE_STATUS_CODE, _whole(200, 699)),
-    "codec": (c.RTP_CODEC, _codec),
+    "direction": (c.SIP_CALL_DIRECTION, one_of("inbound", "outbound")),
+    "status_code": (c.SIP_RESPONSE_STATUS_CODE, whole(200, 699)),
+    "codec": (c.RTP_CODEC, codec),
     "trunk_id": (c.TRUNK_ID, believable_text),
-    "fault": (c.TRUNK_FAULT, believable_text),
+    "fault": (c.TRUNK_FAULT, one_of(*c.FAULTS)),
     "call_id": (c.SIP_CALL_ID, believable_text),
     "session_id": (c.SIP_SESSION_ID, believable_text),
     "provider_call_id": (c.SIP_PROVIDER_CALL_ID, believable_text),
     "livekit_call_id": (c.LIVEKIT_SIP_CALL_ID, believable_text),
     "livekit_rule_id": (c.LIVEKIT_SIP_RULE_ID, believable_text),
-    "outcome": (c.SIP_CALL_OUTCOME, believable_text),
+    "outcome": (c.SIP_CALL_OUTCOME, one_of(*c.OUTCOMES)),
     "outcome_detail": (c.SIP_CALL_OUTCOME_DETAIL, believable_text),
     "reason": (c.SIP_RESPONSE_REASON, believable_text),
-    "q850_cause": (c.SIP_REASON_Q850, _whole(0, 127)),
+    "q850_cause": (c.SIP_REASON_Q850, whole(0, 127)),
     "hangup_source": (
         c.SIP_HANGUP_SOURCE,
-        _one_of("caller", "callee", "agent", "carrier", "platform"),
+        one_of("caller", "callee", "agent", "carrier", "platform"),
     ),
-    "setup_ms": (c.SIP_SETUP_MS, _milliseconds),
-    "pdd_ms": (c.SIP_PDD_MS, _milliseconds),
-    "ring_ms": (c.SIP_RING_MS, _milliseconds),
-    "duration_ms": (c.SIP_CALL_DURATION_MS, _milliseconds),
-    "attempt_count": (c.SIP_ATTEMPT_COUNT, _count),
-    "dtmf_count": (c.SIP_DTMF_COUNT, _count),
-    "transport": (c.SIP_TRANSPORT, _slug),
-    "media_encryption": (c.SIP_MEDIA_ENCRYPTION, _slug),
-    "stir_attestation": (c.SIP_STIR_ATTESTATION, _one_of("A", "B", "C", "none")),
-    "answered_by": (c.SIP_ANSWERED_BY, _one_of("human", "machine")),
-    "payload_type": (c.RTP_PAYLOAD_TYPE, _whole(0, 127)),
-    "clock_rate_hz": (c.RTP_CLOCK_RATE_HZ, _whole(1, 1_000_000)),
-    "ptime_ms": (c.RTP_PTIME_MS, _whole(1, 1000)),
+    "setup_ms": (c.SIP_SETUP_MS, milliseconds),
+    "pdd_ms": (c.SIP_PDD_MS, milliseconds),
+    "ring_ms": (c.SIP_RING_MS, milliseconds),
+    "duration_ms": (c.SIP_CALL_DURATION_MS, milliseconds),
+    "attempt_count": (c.SIP_ATTEMPT_COUNT, count),
+    "dtmf_count": (c.SIP_DTMF_COUNT, count),
+    "transport": (c.SIP_TRANSPORT, one_of("udp", "tcp", "tls", "ws", "wss")),
+    "media_encryption": (c.SIP_MEDIA_ENCRYPTION, one_of("none", "srtp")),
+    "stir_attestation": (c.SIP_STIR_ATTESTATION, one_of("A", "B", "C", "none")),
+    "answered_by": (c.SIP_ANSWERED_BY, one_of("human", "machine")),
+    "payload_type": (c.RTP_PAYLOAD_TYPE, whole(0, 127)),
+    "clock_rate_hz": (c.RTP_CLOCK_RATE_HZ, whole(1, 1_000_000)),
+    "ptime_ms": (c.RTP_PTIME_MS, whole(1, 1000)),
 }
 
 _PARTIES: Final = {
@@ -246,147 +198,8 @@ def checked(field_name: str, value: object) -> tuple[str, Value] | None:
     if entry is None:
         return None
     key, check = entry
-    believed = _believed(check, value)
+    believed = believed_by(check, value)
     return None if believed is None else (key, believed)
-
-
-def _believed(check: Check, value: object) -> Value | None:
-    # A value of a type of its own may raise where it is only looked at.
-    try:
-        return check(value)
-    except Exception:
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaWindow:
-    """What one source says about one leg and direction between two times (unix seconds).
-
-    `direction` is `in` towards the agent, `out` towards the caller. Ratios are 0..1, times
-    milliseconds; None is unknown.
-
-    Raises ValueError from `checked_window` only; the class itself does not check.
-    """
-
-    leg: Leg
-    direction: MediaDirection
-    start: float
-    end: float
-    source: str = "api"
-    loss_ratio: float | None = None
-    loss_method: LossMethod = "counted"
-    packet_count: int | None = None
-    lost_count: int | None = None
-    discarded_count: int | None = None
-    burst_ratio: float | None = None
-    jitter_ms: float | None = None
-    jitter_max_ms: float | None = None
-    clipping_ratio: float | None = None
-    silence_ratio: float | None = None
-    mos: float | None = None
-    r_factor: float | None = None
-    mos_algorithm: str | None = None
-    rtt_ms: float | None = None
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the window in seconds."""
-        return self.end - self.start
-
-    def measures(self) -> dict[str, Value]:
-        """What the window says besides its place and time, by field name, unknown left out."""
-        found = ((name, getattr(self, name)) for name in _MEASURES)
-        return {name: value for name, value in found if value is not None}
-
-
-_MEASURES: Final[dict[str, Check]] = {
-    "loss_ratio": _ratio,
-    "packet_count": _count,
-    "lost_count": _count,
-    "discarded_count": _count,
-    "burst_ratio": _number(0.0, 1000.0),
-    "jitter_ms": _number(0.0, 60_000.0),
-    "jitter_max_ms": _number(0.0, 60_000.0),
-    "clipping_ratio": _ratio,
-    "silence_ratio": _ratio,
-    "mos": _number(1.0, 5.0),
-    "r_factor": _number(0.0, 130.0),
-    "mos_algorithm": believable_text,
-    "rtt_ms": _number(0.0, 600_000.0),
-}
-
-
-class MediaFields(TypedDict, total=False):
-    """The measures that `call.record_media()` takes besides leg, direction and times."""
-
-    loss_ratio: float | None
-    packet_count: int | None
-    lost_count: int | None
-    discarded_count: int | None
-    burst_ratio: float | None
-    jitter_ms: float | None
-    jitter_max_ms: float | None
-    clipping_ratio: float | None
-    silence_ratio: float | None
-    mos: float | None
-    r_factor: float | None
-    mos_algorithm: str | None
-    rtt_ms: float | None
-
-
-def unix_seconds(value: object) -> float | None:
-    """A time as unix seconds: a finite number, or an aware `datetime`; None for anything else."""
-    if isinstance(value, datetime):
-        return value.timestamp() if value.tzinfo is not None else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 < value < _LATEST_UNIX_S else None
-
-
-def _check_place(leg: str, direction: str, loss_method: str) -> None:
-    if leg not in LEGS:
-        raise ValueError(f"leg is none of {sorted(LEGS)}")
-    if direction not in MEDIA_DIRECTIONS:
-        raise ValueError("direction is neither 'in' (towards the agent) nor 'out'")
-    if loss_method not in ("counted", "estimated"):
-        raise ValueError("loss_method is neither 'counted' nor 'estimated'")
-
-
-def checked_window(
-    *,
-    leg: str,
-    direction: str,
-    start: object,
-    end: object,
-    source: str,
-    loss_method: str,
-    measures: Mapping[str, object],
-) -> MediaWindow:
-    """A window with only what can be believed in it.
-
-    Raises ValueError naming the field where leg, direction, method or times are wrong, or where
-    no measure is left.
-    """
-    _check_place(leg, direction, loss_method)
-    start_s, end_s = unix_seconds(start), unix_seconds(end)
-    if start_s is None or end_s is None or end_s < start_s:
-        raise ValueError("start and end are not unix seconds or aware datetimes in that order")
-    believed = {
-        name: value
-        for name, check in _MEASURES.items()
-        if (value := _believed(check, measures.get(name))) is not None
-    }
-    if not believed:
-        raise ValueError("there is no measure that can be believed")
-    return MediaWindow(
-        leg=leg,  # type: ignore[arg-type]  # checked above
-        direction=direction,  # type: ignore[arg-type]
-        start=start_s,
-        end=end_s,
-        source=source,
-        loss_method=loss_method,  # type: ignore[arg-type]
-        **believed,  # type: ignore[arg-type]
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,6 +223,6 @@ class Observation:
 
 
 KNOWN_NAMES: Final = frozenset(
-    {*(item.name for item in fields(CallFacts)), *_MEASURES, "record_media"}
+    {*(item.name for item in fields(CallFacts)), *MEASURES, "record_media"}
 )
 """Names that may stand in a log line; any other that a program gives may hold a number."""

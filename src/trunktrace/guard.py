@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import threading
+import traceback
 import weakref
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -41,11 +42,13 @@ class Guard:
             first = not self.counts[place]
             self.counts[place] += 1
         if first:
+            # The place in the code, never the message: it may hold a number of the call.
             logger.warning(
-                "trunktrace failed in %s and went on; the call is not touched. "
-                "Further failures there are only counted.",
+                "trunktrace failed in %s (%s) and went on; the call is not touched. "
+                "Further failures there are only counted.\n%s",
                 place,
-                exc_info=error,
+                type(error).__name__,
+                "".join(traceback.format_tb(error.__traceback__)),
             )
 
     def warn_once(self, key: str, message: str, *args: object) -> None:
@@ -60,6 +63,8 @@ class Guard:
         """Forget counts and what was logged (for tests, and in a forked child)."""
         self._lock = threading.Lock()
         self.counts.clear()
+        self.dropped_facts = 0
+        self.evicted_calls = 0
         self._once.clear()
 
 

@@ -12,28 +12,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import create_key
 
 from trunktrace import conventions as c
+from trunktrace.belief import Rank, Value
 from trunktrace.clock import clock
+from trunktrace.dropped import drop, drop_late, drop_value
 from trunktrace.facts import (
-    KNOWN_NAMES,
     AttributeValues,
     CallFacts,
     FactFields,
-    MediaFields,
-    MediaWindow,
-    Value,
-    believable_text,
     checked,
-    checked_window,
 )
-from trunktrace.guard import guard, guarded, warn_once
-from trunktrace.merge import Claim, Rank, conflict_event, disagree
+from trunktrace.guard import guarded
+from trunktrace.merge import Claim, conflict_event, disagree
+from trunktrace.persons import Persons
 from trunktrace.redaction import Redaction, secrets_of
 from trunktrace.spans import SpanBook, View
+from trunktrace.windows import (
+    Leg,
+    LossMethod,
+    MediaDirection,
+    MediaFields,
+    MediaWindow,
+    checked_window,
+)
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -42,6 +47,9 @@ if TYPE_CHECKING:
 
 CALL_KEY: Final = create_key("trunktrace-call")
 """Context key under which the current call travels; the trace id is looked up first."""
+
+_MOST_FORMER: Final = 32
+_MOST_LEGS: Final = 256
 
 Names = frozenset[str]
 _NONE: Final[Names] = frozenset()
@@ -77,14 +85,16 @@ class LiveCall:
         "_claims",
         "_conflicts",
         "_lock",
-        "_redaction",
+        "_persons",
         "_sources",
         "attributes",
         "concluded",
         "finished",
+        "former",
         "identified",
         "is_phone_call",
         "legs",
+        "linked_elsewhere",
         "outlives_root",
         "owns_trace",
         "root",
@@ -111,7 +121,11 @@ class LiveCall:
         self.view: View | None = None
         self.secrets: Names = _NONE
         self.legs: tuple[CallFacts, ...] = ()
+        # What was known at the end of each former attempt, oldest first.
+        self.former: tuple[AttributeValues, ...] = ()
         self.is_phone_call = False
+        # The agent's session talks to somebody who is not on the phone.
+        self.linked_elsewhere = False
         self.identified = False
         self.concluded = False
         self.finished = False
@@ -119,7 +133,7 @@ class LiveCall:
         self.owns_trace = True
         # livekit-agents before 1.8 ends its root when the entrypoint returns, mid-call.
         self.outlives_root = False
-        self._redaction = redaction
+        self._persons = Persons(redaction)
         # The first claim stands for every key that is not in `_claims`: most keys have one source.
         self._claim: Claim = (Rank.OBSERVED, "")
         self._claims: dict[str, Claim] | None = None
@@ -131,7 +145,9 @@ class LiveCall:
         return not self.finished
 
     def __repr__(self) -> str:
-        return f"<LiveCall trace_id={self.trace_id:032x} {dict(self.attributes)!r}>"
+        # No more than names: the rest may hold a number in clear, if that was asked for.
+        facts = self.facts
+        return f"<LiveCall {self.trace_id:032x} {facts.direction} {facts.carrier} {facts.route}>"
 
     @property
     def facts(self) -> CallFacts:
@@ -142,7 +158,7 @@ class LiveCall:
     def settled(self) -> bool:
         """Whether carrier, route, direction and final code are known, or can no longer come."""
         known = self.attributes
-        if self.concluded or self.finished:
+        if self.concluded or self.finished or (self.linked_elsewhere and not self.is_phone_call):
             return True
         identity = self.identified or (c.TRUNK_CARRIER in known and c.TRUNK_ROUTE in known)
         return identity and c.SIP_CALL_DIRECTION in known and c.SIP_RESPONSE_STATUS_CODE in known
@@ -160,11 +176,11 @@ class LiveCall:
     def record_media(
         self,
         *,
-        leg: str,
-        direction: str,
+        leg: Leg,
+        direction: MediaDirection,
         start: float | datetime,
         end: float | datetime,
-        loss_method: str = "counted",
+        loss_method: LossMethod = "counted",
         source: str = "api",
         **measures: Unpack[MediaFields],
     ) -> None:
@@ -188,12 +204,12 @@ class LiveCall:
             )
         except Exception as error:
             why = str(error) if type(error) is ValueError else type(error).__name__
-            self._drop("record_media", why)
+            drop("record_media", why)
             return
         believed = window.measures()
         for name, value in measures.items():
             if value is not None and name not in believed:
-                self._drop(name, f"{type(value).__name__} that cannot be its value")
+                drop_value(name, value)
         self.observe_media(window)
 
     # What sources say ---------------------------------------------------------------------------
@@ -203,39 +219,44 @@ class LiveCall:
         self, facts: Mapping[str, object], *, source: str, rank: Rank = Rank.OBSERVED
     ) -> None:
         """Take what `source` says, by field name, as far as it is believed (`rank`)."""
-        if self.finished:
+        if self._is_over("fact"):
             return
         values: dict[str, Value] = {}
         for name, value in facts.items():
             if value is None:
                 continue
             if name in ("caller_number", "callee_number"):
-                values |= self._party(name, value)
+                if isinstance(value, str):
+                    self.add_secrets([value])
+                values |= self._persons.party(name, value)
                 continue
             believed = checked(name, value)
             if believed is None:
-                self._drop(name, f"{type(value).__name__} that cannot be its value")
+                drop_value(name, value)
             else:
-                values[believed[0]] = believed[1]
+                values[believed[0]] = self._persons.clean(*believed, self.secrets)
         self._apply(values, (rank, source))
 
     @guarded
     def observe_media(self, window: MediaWindow) -> None:
         """Take a window: the root's media attributes, and the loss of the turns that it covers."""
-        if self.finished:
+        if self._is_over("window"):
             return
         with self._lock:
             self._note_source(window.source)
-            if window.leg == "trunk":
-                self.spans.media.add(window)
-            root = self._root_media(window)
+            book = self.spans.media
+            refuted = book.add(window)
+            root = book.root_values(window.leg, window.direction)
             self.attributes = {**self.attributes, **root}
             self._write_root(root)
-            self.spans.push_losses(clock.now_ns(), self.root_span_id)
+            if window.leg == "trunk":
+                self.spans.push_loss(window, clock.now_ns(), self.root_span_id)
+        if refuted is not None:
+            self._tell_conflict(*refuted)
 
     @guarded
-    def begin_leg(self) -> None:
-        """Turn to another leg or attempt: what belonged to the former one is withdrawn.
+    def begin_attempt(self) -> None:
+        """Turn to another attempt or participant: what was known of the former is withdrawn.
 
         Attributes that stand on spans already stay: they were true of the time that they speak of.
         """
@@ -245,6 +266,7 @@ class LiveCall:
                 for key, value in self.attributes.items()
                 if key not in LEG_KEYS or self._claim_on(key)[0] is Rank.USER
             }
+            self.former = (*self.former, self.attributes)[-_MOST_FORMER:]
             self.attributes = kept
             self.identified = self.concluded = False
             self.spans.replace_snapshots(kept)
@@ -252,18 +274,22 @@ class LiveCall:
     @guarded
     def add_leg(self, leg: CallFacts, attributes: AttributeValues) -> None:
         """Record a leg of the room that is not the call: `legs`, and a `sip.leg` event."""
-        self.legs = (*self.legs, leg)
+        with self._lock:
+            self.legs = (*self.legs, leg)[-_MOST_LEGS:]
         self.add_event(c.EVENT_SIP_LEG, attributes)
 
     @guarded
     def add_event(self, name: str, attributes: AttributeValues) -> None:
         """Add an event to the root call span, as long as that is open."""
-        if self.root is not None and self.root.is_recording():
-            self.root.add_event(name, dict(attributes), timestamp=clock.now_ns())
+        root = self.root
+        if root is not None and root.is_recording():
+            root.add_event(name, dict(attributes), timestamp=clock.now_ns())
 
     def add_secrets(self, raws: Iterable[str]) -> None:
         """Remember signalling values that exporters must not let out; in memory only."""
-        self.secrets |= secrets_of(*raws)
+        found = secrets_of(*raws)
+        with self._lock:
+            self.secrets |= found
 
     @guarded
     def conclude(self) -> None:
@@ -292,10 +318,6 @@ class LiveCall:
         """`rtp.loss_ratio` and its method for a span of this call, by what is known now."""
         loss = self.spans.loss_of(name, span_id, start_ns, end_ns)
         return {} if loss is None else {c.RTP_LOSS_RATIO: loss[0], c.RTP_LOSS_METHOD: loss[1]}
-
-    def snapshot(self, keys: Collection[str]) -> AttributeValues:
-        """What a span that starts now and belongs to no turn would get of `keys`."""
-        return self.spans.select(self.attributes, keys)
 
     # How it gets there --------------------------------------------------------------------------
 
@@ -339,16 +361,22 @@ class LiveCall:
             return True
         standing = self._claim_on(key)
         wins = claim[0] >= standing[0]
-        if claim[1] != standing[1] and disagree(key, old, value) and key not in self._conflicts:
-            self._conflicts |= {key}
+        if claim[1] != standing[1] and disagree(key, old, value):
             new, former = (value, claim[1]), (old, standing[1])
-            pair = (new, former) if wins else (former, new)
-            self.add_event(c.EVENT_FACT_CONFLICT, conflict_event(key, *pair))
+            self._tell_conflict(key, *((new, former) if wins else (former, new)))
         return wins and old != value
 
+    def _tell_conflict(self, key: str, kept: tuple[Value, str], refused: tuple[Value, str]) -> None:
+        # Once a key, and never with a value in clear.
+        if key in self._conflicts or c.ATTRIBUTES[key].privacy == "pii":
+            return
+        self._conflicts |= {key}
+        self.add_event(c.EVENT_FACT_CONFLICT, conflict_event(key, kept, refused))
+
     def _write_root(self, values: Mapping[str, Value]) -> None:
-        if self.root is not None and values and self.root.is_recording():
-            self.root.set_attributes(dict(values))
+        root = self.root
+        if root is not None and values and root.is_recording():
+            root.set_attributes(dict(values))
 
     def _note_source(self, source: str) -> None:
         # "directory:trunks.ST_abc" is the directory; the rest is for conflict events.
@@ -356,42 +384,14 @@ class LiveCall:
         if source in self._sources:
             return
         self._sources = (*self._sources, source)
-        if self.root is not None and self.root.is_recording():
-            self.root.set_attribute(c.TRUNKTRACE_SOURCES, list(self._sources))
+        root = self.root
+        if root is not None and root.is_recording():
+            root.set_attribute(c.TRUNKTRACE_SOURCES, list(self._sources))
 
-    def _root_media(self, window: MediaWindow) -> dict[str, Value]:
-        values: dict[str, Value] = {}
-        for name, value in window.measures().items():
-            key = c.media_key(window.leg, window.direction, name) or c.ROUND_TRIP_KEYS.get(
-                (window.leg, name)
-            )
-            if key is not None:
-                values[key] = value
-        if window.leg != "trunk":
-            return values
-        book = self.spans.media
-        whole = book.whole(window.direction)
-        if whole is not None:
-            values[c.MEDIA_KEYS["trunk", window.direction, "loss_ratio"]] = whole[0]
-        if (worst := book.worst()) is not None:
-            values |= {c.RTP_LOSS_RATIO: worst[0], c.RTP_LOSS_METHOD: worst[1]}
-        return values
-
-    def _party(self, name: str, value: object) -> dict[str, Value]:
-        if believable_text(value) is None or not isinstance(value, str):
-            self._drop(name, f"{type(value).__name__} that cannot be its value")
-            return {}
-        if self._redaction is None:
-            self._redaction = Redaction.from_environment()
-        self.add_secrets([value])
-        role: Literal["caller", "callee"] = "caller" if name == "caller_number" else "callee"
-        return dict(self._redaction.party(role, value))
-
-    def _drop(self, name: str, why: str) -> None:
-        # Only names that we know are logged: anything else may hold a number.
-        guard.dropped_facts += 1
-        shown = name if name in KNOWN_NAMES else "(a name that trunktrace does not know)"
-        warn_once(f"fact:{shown}", "trunktrace dropped the fact %s: %s", shown, why)
+    def _is_over(self, what: str) -> bool:
+        if self.finished and self.trace_id:
+            drop_late(what)
+        return self.finished
 
 
 NO_CALL: Final = LiveCall(trace_id=0, root_span_id=0)

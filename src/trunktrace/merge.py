@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 import math
-from enum import IntEnum
 from typing import Final
 
 from trunktrace import conventions as c
-from trunktrace.facts import Value
-
-
-class Rank(IntEnum):
-    """How far a source is believed; a lower rank never overrides a higher one.
-
-    For identity the order is the design's: the operator's row for the trunk id, headers that the
-    operator trusts for that trunk, the SIP host, a provider's id. What the user's own code records
-    stands above all of them.
-    """
-
-    HINT = 10
-    PROVIDER_ID = 20
-    SIP_HOST = 30
-    TRUSTED_HEADER = 40
-    TRUNK_ROW = 50
-    OBSERVED = 60
-    USER = 70
-
+from trunktrace.belief import Rank, Value
 
 Claim = tuple[Rank, str]
 """(how far it is believed, who said it)"""

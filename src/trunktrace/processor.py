@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 _TRACE_ID: Final = 0
 _SPAN_ID: Final = 1
 
-_MOST_FOREIGN_TRACES: Final = 256
-"""Traces begun inside one call that exporters can find too; spans of more are stamped only."""
-
 _DEFAULT_KEYS = frozenset(c.INHERITED_BY_DEFAULT)
 _interned: dict[frozenset[str], frozenset[str]] = {_DEFAULT_KEYS: _DEFAULT_KEYS}
 
@@ -57,6 +54,12 @@ def inherited_keys(inherit: Iterable[str] | None) -> frozenset[str]:
         keys |= {c.RTP_LOSS_METHOD}
     # One object a set: the hot path compares by identity.
     return _interned.setdefault(keys, keys)
+
+
+def is_our_root(span: Span) -> bool:
+    """Whether a span of that name is ours: the root of a call, which is written by the call."""
+    scope = span.instrumentation_scope
+    return scope is not None and scope.name == c.SCOPE_NAME
 
 
 class CallSpanProcessor(SpanProcessor):
@@ -97,7 +100,7 @@ class CallSpanProcessor(SpanProcessor):
             if view is None or view.keys is not self._keys:
                 view = call.view_of(self._keys)
             role = ROLES[span.name]
-            if role == CALL_ROOT:
+            if role == CALL_ROOT and is_our_root(span):
                 return
             span_id = context[_SPAN_ID]
             view.open[span_id] = span
@@ -165,27 +168,23 @@ class CallSpanProcessor(SpanProcessor):
             found = context.get(CALL_KEY)
             if found is None:
                 return None
-        own = span.get_span_context()
-        trace_id, span_id = own.trace_id, own.span_id
+        trace_id = span.get_span_context().trace_id
         shared = self._shared.get(trace_id)
         if shared is None:
             found = get_value(CALL_KEY, parent_context)
-        elif ROLES[span.name] != CALL_ROOT:
-            # Else a root that starts in the trace of another call: it is no span of that call.
-            found = shared.call_of(span, parent_context)
-        if not isinstance(found, LiveCall) or found.finished:
+            if not isinstance(found, LiveCall) or found.finished:
+                return None
+            shared = self._registry.adopt_trace(trace_id, found)
+            if shared is None:
+                return found
+        elif ROLES[span.name] == CALL_ROOT and is_our_root(span):
+            # A root that starts in the trace of another call is no span of that call.
             return None
-        if shared is None and len(found.spans.foreign_traces) < _MOST_FOREIGN_TRACES:
-            found.spans.foreign_traces |= {trace_id}
-            self._registry.adopt_trace(trace_id, found)
-        if found.spans.members is None:
-            found.spans.members = set()
-        found.spans.members.add(span_id)
-        return found
+        return shared.started(span, parent_context)
 
     def _ended_elsewhere(self, context: SpanContext) -> LiveCall | None:
         shared = self._shared.get(context.trace_id) if self._shared else None
-        return None if shared is None else shared.call_with(context.span_id)
+        return None if shared is None else shared.members.get(context.span_id)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  # the SDK's
         """True: nothing is held here."""

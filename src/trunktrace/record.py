@@ -10,7 +10,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from trunktrace import conventions as c
-from trunktrace.facts import MediaWindow, Observation, Value
+from trunktrace.facts import Observation, Value
+from trunktrace.windows import MediaWindow
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -32,7 +33,8 @@ def record_span(
 
     `match_method` names the id by which the record was joined (`livekit.sip.call_id`, ...).
 
-    Raises ValueError if the observation has no record id or no times: they make the bytes.
+    Raises ValueError if the observation has no record id or no times: they make the bytes; or if
+    a fact of it is no key of the vocabulary, or one that holds a number in clear.
     """
     if not observation.record_id:
         raise ValueError("observation.record_id is empty: name the record within its source")
@@ -56,6 +58,9 @@ def record_span(
 
 
 def _attributes(observation: Observation, match_method: str) -> dict[str, Value]:
+    for key in observation.facts:
+        if key not in c.ATTRIBUTES or c.ATTRIBUTES[key].privacy == "pii":
+            raise ValueError(f"{key} is no key that a record may state")
     attributes: dict[str, Value] = {
         **observation.facts,
         c.TRUNKTRACE_SOURCE: observation.source,

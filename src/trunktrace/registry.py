@@ -18,37 +18,46 @@ from trunktrace.livecall import CALL_KEY, LiveCall
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+MOST_MEMBERS: Final = 65_536
+"""Spans of one shared trace that are told apart by their parent; of more the oldest is dropped."""
+
+MOST_FOREIGN_TRACES: Final = 256
+"""Traces begun inside one call that exporters can find too; spans of more are stamped only."""
+
 MOST_CALLS: Final = 65_536
 """More open calls than this in one process are a leak; the oldest are forgotten and counted."""
 
 
 class SharedTrace:
-    """A trace that holds more than calls' own spans: two calls under one remote parent, say.
+    """A trace that holds more than one call's own spans: two calls under one remote parent, say.
 
     Its spans are told apart by their parent, then by the context key; a span that shows neither
-    belongs to no call.
+    belongs to no call. `members` remembers whose each span was, also after the span has ended.
     """
 
-    __slots__ = ("calls",)
+    __slots__ = ("calls", "members")
 
-    def __init__(self, *calls: LiveCall) -> None:
-        self.calls = calls
+    def __init__(self) -> None:
+        self.calls: tuple[LiveCall, ...] = ()
+        self.members: dict[int, LiveCall] = {}
 
-    def call_of(self, span: ReadableSpan, context: Context | None) -> LiveCall | None:
-        """The call that a starting span of this trace belongs to."""
-        if span.parent is not None:
-            for call in self.calls:
-                if call.spans.members and span.parent.span_id in call.spans.members:
-                    return call
-        found = get_value(CALL_KEY, context)
-        return found if isinstance(found, LiveCall) and found in self.calls else None
+    def add(self, call: LiveCall) -> None:
+        """Count another call, its root and its open spans to this trace."""
+        self.calls = (*self.calls, call)
+        self.members[call.root_span_id] = call
+        self.members.update(dict.fromkeys(call.spans.open_ids(), call))
 
-    def call_with(self, span_id: int) -> LiveCall | None:
-        """The call that a span of this trace was counted to when it started."""
-        for call in self.calls:
-            if call.spans.members and span_id in call.spans.members:
-                return call
-        return None
+    def started(self, span: ReadableSpan, context: Context | None) -> LiveCall | None:
+        """The call that a starting span of this trace belongs to, remembered."""
+        call = None if span.parent is None else self.members.get(span.parent.span_id)
+        if call is None or call.finished:
+            found = get_value(CALL_KEY, context)
+            call = found if isinstance(found, LiveCall) and found in self.calls else None
+        if call is not None and span.context is not None:
+            if len(self.members) >= MOST_MEMBERS:
+                self.members.pop(next(iter(self.members)))
+            self.members[span.context.span_id] = call
+        return call
 
 
 class CallListener(Protocol):
@@ -96,8 +105,7 @@ class CallRegistry:
             elif call.owns_trace:
                 self.owned[call.trace_id] = call
             else:
-                former = shared.calls if shared is not None else (other,) if other else ()
-                self._share(call, former)
+                self._share(call, other)
             self._open[call] = None
             self.opened += 1
             excess = len(self._open) - self._most_calls
@@ -125,15 +133,25 @@ class CallRegistry:
             view.open.clear()
         call.root = None
 
-    def adopt_trace(self, trace_id: int, call: LiveCall) -> None:
-        """Count another trace, started inside the call, to it; so that exporters can find it."""
+    def adopt_trace(self, trace_id: int, call: LiveCall) -> SharedTrace | None:
+        """Count another trace, begun inside the call, to it; so that exporters can find it.
+
+        None where too many were begun in this call, or where the trace is a call's own.
+        """
         with self._lock:
-            if not call.finished and trace_id not in self.owned:
-                self.shared.setdefault(trace_id, SharedTrace(call))
+            too_many = len(call.spans.foreign_traces) >= MOST_FOREIGN_TRACES
+            if call.finished or too_many or trace_id in self.owned:
+                return None
+            shared = self.shared.setdefault(trace_id, SharedTrace())
+            if call not in shared.calls:
+                shared.calls = (*shared.calls, call)
+            call.spans.foreign_traces |= {trace_id}
+            return shared
 
     def subscribe(self, listener: CallListener) -> None:
         """Tell `listener` of every call that opens or finishes, as long as it lives."""
-        self._listeners.add(listener)
+        with self._lock:
+            self._listeners.add(listener)
 
     def clear(self) -> None:
         """Forget everything without telling anyone: a forked child has no calls yet."""
@@ -144,25 +162,28 @@ class CallRegistry:
         self.shared.clear()
         self._open.clear()
 
-    def _share(self, call: LiveCall, former: tuple[LiveCall, ...]) -> None:
-        for other in (*former, call):
-            other.owns_trace = False
-            if other.spans.members is None:
-                other.spans.members = {other.root_span_id, *other.spans.open_ids()}
-        self.shared[call.trace_id] = SharedTrace(*former, call)
+    def _share(self, call: LiveCall, owner: LiveCall | None) -> None:
+        shared = self.shared.setdefault(call.trace_id, SharedTrace())
+        for each in (owner, call):
+            if each is not None:
+                each.owns_trace = False
+                shared.add(each)
 
     def _forget(self, call: LiveCall) -> None:
         self._open.pop(call, None)
         if self.owned.get(call.trace_id) is call:
             del self.owned[call.trace_id]
         for trace_id in (call.trace_id, *call.spans.foreign_traces):
-            shared = self.shared.pop(trace_id, None)
-            rest = tuple(other for other in shared.calls if other is not call) if shared else ()
-            if rest:
-                self.shared[trace_id] = SharedTrace(*rest)
+            shared = self.shared.get(trace_id)
+            if shared is not None:
+                shared.calls = tuple(other for other in shared.calls if other is not call)
+                if not shared.calls:
+                    del self.shared[trace_id]
 
     def _tell(self, what: str, call: LiveCall) -> None:
-        for listener in tuple(self._listeners):
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
             with swallowing(f"listener.{what}"):
                 getattr(listener, what)(call)
 
@@ -188,7 +209,9 @@ class CallMemory:
         self._kept_s = kept_s
         self._registry = registry
         self._clock = clock
-        self._recent: OrderedDict[int, list[tuple[float, LiveCall]]] = OrderedDict()
+        self._ended: OrderedDict[LiveCall, float] = OrderedDict()
+        self._owned: dict[int, LiveCall] = {}
+        self._shared: dict[int, tuple[SharedTrace, int]] = {}
         self._lock = threading.Lock()
         registry.subscribe(self)
         after_fork_in_child(self, CallMemory.reset)
@@ -196,27 +219,48 @@ class CallMemory:
     def reset(self) -> None:
         """Forget everything: in a forked child."""
         self._lock = threading.Lock()
-        self._recent.clear()
+        self._ended.clear()
+        self._owned.clear()
+        self._shared.clear()
 
     def __len__(self) -> int:
         with self._lock:
-            return sum(len(kept) for kept in self._recent.values())
+            return len(self._ended)
 
     def call_opened(self, call: LiveCall) -> None:
         """Nothing to do: the registry holds open calls."""
 
     def call_finished(self, call: LiveCall) -> None:
         """Keep the call for the spans that are still on their way to the exporter."""
-        now = self._clock()
         with self._lock:
+            self._ended[call] = self._clock()
+            if call.owns_trace:
+                self._owned[call.trace_id] = call
             for trace_id in (call.trace_id, *call.spans.foreign_traces):
-                self._recent.setdefault(trace_id, []).append((now, call))
-                self._recent.move_to_end(trace_id)
-            while self._recent and (len(self._recent) > self._most or self._oldest_expired(now)):
-                self._recent.popitem(last=False)
+                shared = self._registry.shared.get(trace_id)
+                if shared is not None:
+                    _, calls_in_it = self._shared.get(trace_id, (shared, 0))
+                    self._shared[trace_id] = (shared, calls_in_it + 1)
+            self._forget_old()
 
-    def _oldest_expired(self, now: float) -> bool:
-        return next(iter(self._recent.values()))[-1][0] < now - self._kept_s
+    def _forget_old(self) -> None:
+        oldest_kept = self._clock() - self._kept_s
+        while self._ended:
+            call, ended = next(iter(self._ended.items()))
+            if ended >= oldest_kept and len(self._ended) <= self._most:
+                return
+            del self._ended[call]
+            if self._owned.get(call.trace_id) is call:
+                del self._owned[call.trace_id]
+            for trace_id in (call.trace_id, *call.spans.foreign_traces):
+                if trace_id in self._shared:
+                    self._forget_share(trace_id)
+
+    def _forget_share(self, trace_id: int) -> None:
+        # A shared trace goes with the last ended call that was in it.
+        shared, calls_in_it = self._shared.pop(trace_id)
+        if calls_in_it > 1:
+            self._shared[trace_id] = (shared, calls_in_it - 1)
 
     def find(self, span: ReadableSpan) -> LiveCall | None:
         """The call that `span` belongs to; None if it belongs to none, or to one long gone."""
@@ -226,11 +270,11 @@ class CallMemory:
         if (owner := self._registry.owned.get(trace_id)) is not None:
             return owner
         shared = self._registry.shared.get(trace_id)
-        if shared is not None and (call := shared.call_with(span_id)) is not None:
+        if shared is not None and (call := shared.members.get(span_id)) is not None:
             return call
         with self._lock:
-            kept = [call for _, call in self._recent.get(trace_id, ())]
-        for call in kept:
-            if call.owns_trace and call.trace_id == trace_id:
-                return call
-        return SharedTrace(*kept).call_with(span_id)
+            self._forget_old()
+            if (owner := self._owned.get(trace_id)) is not None:
+                return owner
+            kept = self._shared.get(trace_id)
+        return None if kept is None else kept[0].members.get(span_id)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 from trunktrace import conventions as c
 from trunktrace.facts import AttributeValues, Value
+from trunktrace.media import Loss, MediaBook
 from trunktrace.turns import (
     AGENT_TURN,
     KEPT_TURNS,
+    MOST_MEMBERS,
     ROLES,
     TO_CALLER,
     USER_SPEAKING,
     USER_TURN,
-    Loss,
-    MediaBook,
     Turn,
 )
+from trunktrace.windows import MediaWindow
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -42,15 +43,14 @@ class View:
 class SpanBook:
     """Open spans by view, turns by span, and the media windows that speak about them."""
 
-    __slots__ = ("_media", "_turns", "foreign_traces", "members", "turn", "turn_of", "views")
+    __slots__ = ("_media", "_turns", "foreign_traces", "turn", "turn_of", "views")
 
     def __init__(self) -> None:
         self.views: tuple[View, ...] = ()
         self.turn: Turn | None = None
         # Made with the first turn: most spans ask for it, many calls never have one.
         self.turn_of: dict[int, Turn] | None = None
-        # Span ids of this call where the trace id alone does not tell; None where it does.
-        self.members: set[int] | None = None
+        # Traces of their own that were begun inside this call.
         self.foreign_traces: frozenset[int] = _NO_TRACES
         self._turns: tuple[Turn, ...] = ()
         self._media: MediaBook | None = None
@@ -115,7 +115,7 @@ class SpanBook:
             self.turn_of = {}
         placed = self.turn_of.get(span_id)
         if placed is not None:
-            return placed
+            return None if role == TO_CALLER else placed
         if role == USER_TURN:
             turn = self._new_turn(span.start_time)
         elif role == AGENT_TURN:
@@ -127,8 +127,9 @@ class SpanBook:
             turn = found
             if role == USER_SPEAKING:
                 turn.spoken[span_id] = (span.start_time or 0, None)
-        self.turn_of[span_id] = turn
-        turn.members.append(span_id)
+        if len(turn.members) < MOST_MEMBERS:
+            self.turn_of[span_id] = turn
+            turn.members.append(span_id)
         return None if role == TO_CALLER else turn
 
     def ended(self, span: ReadableSpan, span_id: int, role: int) -> None:
@@ -163,14 +164,22 @@ class SpanBook:
             return self._media.loss("in", (start_ns / 1e9, end_ns / 1e9))
         return self._media.loss("in", *turn.speech(end_ns))
 
-    def push_losses(self, now_ns: int, root_span_id: int) -> None:
-        """Work out the loss of the kept turns and of every open span anew, and set it."""
-        for turn in self._turns:
-            turn.loss = self.media.loss("in", *turn.speech(now_ns))
+    def push_loss(self, window: MediaWindow, now_ns: int, root_span_id: int) -> None:
+        """Work out anew the loss of the turns and open spans that a window is about, and set it."""
+        if window.direction == "in":
+            for turn in self._turns:
+                if turn.heard_between(window.start, window.end):
+                    turn.loss = self.media.loss("in", *turn.speech(now_ns))
         for view in self.views:
+            if c.RTP_LOSS_RATIO not in view.keys:
+                continue
             for span_id, span in view.open.copy().items():
-                if span_id == root_span_id or not span.is_recording():
-                    continue
-                loss = self.loss_of(span.name, span_id, span.start_time or now_ns, now_ns)
-                if loss is not None and c.RTP_LOSS_RATIO in view.keys:
-                    span.set_attributes({c.RTP_LOSS_RATIO: loss[0], c.RTP_LOSS_METHOD: loss[1]})
+                if span_id != root_span_id and span.is_recording():
+                    self._set_loss(span, span_id, window, now_ns)
+
+    def _set_loss(self, span: Span, span_id: int, window: MediaWindow, now_ns: int) -> None:
+        if (ROLES[span.name] == TO_CALLER) != (window.direction == "out"):
+            return
+        loss = self.loss_of(span.name, span_id, span.start_time or now_ns, now_ns)
+        if loss is not None:
+            span.set_attributes({c.RTP_LOSS_RATIO: loss[0], c.RTP_LOSS_METHOD: loss[1]})

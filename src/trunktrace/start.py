@@ -45,7 +45,7 @@ def current_call() -> LiveCall:
     call = calls.owned.get(context.trace_id)
     shared = calls.shared.get(context.trace_id)
     if call is None and shared is not None:
-        call = shared.call_with(context.span_id)
+        call = shared.members.get(context.span_id)
     return NO_CALL if call is None else call
 
 
@@ -64,7 +64,7 @@ def ensure_processor(provider: object) -> None:
 
 def _already_there(provider: TracerProvider) -> bool:
     # No public way tells a provider's processors. Where this name is gone a second processor is
-    # added, which does no harm: it finds each span done (`CallSpanProcessor._stamp`).
+    # added, which does the same once more: dearer, and nothing else.
     multi = getattr(provider, "_active_span_processor", None)
     present = getattr(multi, "_span_processors", ())
     return any(isinstance(processor, CallSpanProcessor) for processor in present)

@@ -2,30 +2,19 @@
 
 The rule of `rtp.loss_ratio` (conventions): a span of a turn speaks about the caller's speech that
 the turn answers, `tts_*` and `agent_speaking` about their own time towards the caller, every other
-span about its own time towards the agent. A window longer than 15 s never speaks about a span.
+span about its own time towards the agent.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
 from typing import Final
 
-from trunktrace.facts import LossMethod, MediaDirection, MediaWindow
+from trunktrace.media import Interval, Loss
 
-LONGEST_WINDOW_S: Final = 15.0
-"""A longer window says nothing about a turn; it goes to the root and the record only."""
-
-LEAST_COVER: Final = 0.5
-"""Share of a span's time that windows must cover before they speak for it."""
-
-KEPT_WINDOWS: Final = 512
 KEPT_TURNS: Final = 16
 
-Loss = tuple[float, LossMethod]
-
-_METHODS: Final[tuple[LossMethod, ...]] = ("counted", "estimated")
-"""A count comes first: it replaces an estimate."""
+MOST_MEMBERS: Final = 4096
+"""Spans of one turn that are told to be its own; a turn with more of them is a loop."""
 
 USER_TURN: Final = 1
 USER_SPEAKING: Final = 2
@@ -58,10 +47,6 @@ ROLES: Final = Roles(
 """Span names of livekit-agents that have a part in the rule, and our own root."""
 
 
-Interval = tuple[float, float]
-"""(start, end) in unix seconds."""
-
-
 class Turn:
     """The caller's speech and the spans that deal with it. A turn without speech has no loss.
 
@@ -79,6 +64,12 @@ class Turn:
         self.loss: Loss | None = None
         self.members: list[int] = []
 
+    def heard_between(self, start: float, end: float) -> bool:
+        """Whether the caller may have spoken in this turn between two times (unix seconds)."""
+        if self.start_ns is None or self.start_ns / 1e9 > end:
+            return False
+        return self.end_ns is None or self.end_ns / 1e9 >= start
+
     def speech(self, now_ns: int) -> tuple[Interval, ...]:
         """When the caller spoke; speech that still goes on ends now."""
         if self.start_ns is None:
@@ -87,95 +78,3 @@ class Turn:
         return tuple(
             (start / 1e9, max(start, now_ns if end is None else end) / 1e9) for start, end in spoken
         )
-
-
-class MediaBook:
-    """The windows of the trunk leg, recent ones in full, older ones summed up."""
-
-    __slots__ = ("_long", "_recent", "_sums")
-
-    def __init__(self) -> None:
-        self._recent: dict[str, deque[MediaWindow]] = {}
-        self._sums: dict[tuple[str, str], tuple[float, float]] = {}
-        self._long: dict[tuple[str, str], list[MediaWindow]] = {}
-
-    def add(self, window: MediaWindow) -> None:
-        """Take a window of the trunk leg that knows a loss."""
-        if window.loss_ratio is None:
-            return
-        place = (window.direction, window.loss_method)
-        if window.duration_s > LONGEST_WINDOW_S:
-            self._add_long(place, window)
-            return
-        recent = self._recent.setdefault(window.direction, deque(maxlen=KEPT_WINDOWS))
-        recent.append(window)
-        lost, length = self._sums.get(place, (0.0, 0.0))
-        weight = max(window.duration_s, 1e-9)
-        self._sums[place] = (lost + window.loss_ratio * weight, length + weight)
-
-    def _add_long(self, place: tuple[str, str], window: MediaWindow) -> None:
-        """A running total replaces what it covers; windows side by side stand together."""
-        rest = [
-            other
-            for other in self._long.get(place, ())
-            if not (window.start <= other.start and other.end <= window.end)
-        ]
-        self._long[place] = [*rest, window][-KEPT_WINDOWS:]
-
-    def loss(self, direction: MediaDirection, *times: Interval) -> Loss | None:
-        """The loss within these times; None where windows cover less than half of them."""
-        if not times:
-            return None
-        windows = self._recent.get(direction, ())
-        for method in _METHODS:
-            found = _weighted([w for w in windows if w.loss_method == method], times)
-            if found is not None:
-                return found, method
-        return None
-
-    def whole(self, direction: str) -> Loss | None:
-        """The loss of the whole call, from the long or the short windows, whichever tell more."""
-        for method in _METHODS:
-            place = (direction, method)
-            long = self._long.get(place, [])
-            long_s = sum(window.duration_s for window in long)
-            lost, short_s = self._sums.get(place, (0.0, 0.0))
-            if long_s >= short_s and long:
-                lost = sum((w.loss_ratio or 0.0) * w.duration_s for w in long)
-                return lost / long_s, method
-            if short_s:
-                return lost / short_s, method
-        return None
-
-    def worst(self) -> Loss | None:
-        """The worse direction of the whole call."""
-        known = [loss for loss in (self.whole("in"), self.whole("out")) if loss is not None]
-        return max(known, default=None)
-
-
-def _weighted(windows: Iterable[MediaWindow], times: tuple[Interval, ...]) -> float | None:
-    """Mean loss, weighted by overlap; None if the windows cover too little of the times."""
-    parts: list[tuple[float, float, float]] = []
-    for window in windows:
-        for start, end in times:
-            low, high = max(window.start, start), min(window.end, end)
-            if low <= high and window.loss_ratio is not None:
-                parts.append((low, high, window.loss_ratio))
-    if not parts:
-        return None
-    length = sum(end - start for start, end in times)
-    if length <= 0:
-        return parts[-1][2]
-    if _covered(parts) < LEAST_COVER * length:
-        return None
-    weight = sum(high - low for low, high, _ in parts)
-    return sum((high - low) * ratio for low, high, ratio in parts) / weight
-
-
-def _covered(parts: list[tuple[float, float, float]]) -> float:
-    """Length of the union of the parts."""
-    total, reached = 0.0, float("-inf")
-    for low, high, _ in sorted(parts):
-        total += max(0.0, high - max(low, reached))
-        reached = max(reached, high)
-    return total

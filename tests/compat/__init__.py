@@ -7,7 +7,8 @@ events themselves.
 
 platform_stub.py  the part of a LiveKit server that a worker talks to
 sink.py           an OTLP/HTTP collector that keeps what it gets
-agent_app.py      the worker's program
+jobs_app.py       the worker's program
+agent_app.py      an agent of few words, for a real call (tests/e2e/test_compat_call.py)
 fleet.py          starts and stops it
 waiting.py        waits for a condition, with a deadline
 """

@@ -7,16 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from .platform_stub import KEY, SECRET, PlatformStub
-from .sink import Sink
+from .sink import Received, Sink
 from .waiting import until
 
-APP = Path(__file__).with_name("agent_app.py")
+Spans = dict[str, Received]
+
+APP = Path(__file__).with_name("jobs_app.py")
 _STOP_S = 20.0
 
 
@@ -34,6 +36,7 @@ class Fleet:
         folder.mkdir(parents=True, exist_ok=True)
         self.platform = platform
         self.sink = Sink()
+        self._jobs: dict[str, str] = {}
         self._log = folder / "worker.log"
         self._notes = folder / "notes.jsonl"
         self._folder = folder
@@ -54,14 +57,21 @@ class Fleet:
             return []
         return [json.loads(line) for line in self._notes.read_text("utf-8").splitlines()]
 
-    def spans_of(self, job_id: str, count: int) -> dict[str, Any]:
-        """The job's spans by name, as soon as `count` of them have arrived."""
+    def give(self, scenario: str, **settings: object) -> str:
+        """Give the worker a job and go on; the job's id."""
+        job = self._jobs[scenario] = self.platform.dispatch(scenario, **settings)
+        return job
+
+    def spans_of(self, scenario: str, names: Collection[str] = ("job_entrypoint",)) -> Spans:
+        """The spans of the scenario's last job by name, once it is over and `names` are there."""
+        job = self._jobs[scenario]
+        self.platform.wait(job)
         until(
-            lambda: len(self.sink.of_job(job_id)) >= count,
-            f"{count} spans of {job_id}",
+            lambda: {one.name for one in self.sink.of_job(job)} >= set(names),
+            f"spans of {scenario}",
             deadline_s=10.0,
         )
-        return {one.name: one for one in self.sink.of_job(job_id)}
+        return {one.name: one for one in self.sink.of_job(job)}
 
     def __enter__(self) -> Self:
         self.sink.__enter__()
@@ -109,7 +119,6 @@ class Fleet:
 
     def _check(self) -> None:
         assert self._process.poll() is None, f"the worker ended:\n{self.log}"
-
 
     def _told(self) -> dict[str, str]:
         return {

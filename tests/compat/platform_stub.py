@@ -52,11 +52,11 @@ class PlatformStub:
         self._states: dict[str, int] = {}
         self._worker: web.WebSocketResponse | None = None
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="platform-stub")
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         app = web.Application()
         app.router.add_get("/agent", self._serve_worker)
         app.router.add_post("/twirp/livekit.SIP/CreateSIPParticipant", self._refuse_dial)
-        self._runner = web.AppRunner(app)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.5)
 
     @property
     def url(self) -> str:
@@ -80,12 +80,6 @@ class PlatformStub:
         self._jobs[job.id] = job
         self._call(self._send(ServerMessage(availability=AvailabilityRequest(job=job))))
         return job.id
-
-    def run(self, scenario: str, **settings: object) -> str:
-        """Give the worker a job and wait until it has ended; the job's id."""
-        job_id = self.dispatch(scenario, **settings)
-        self.wait(job_id)
-        return job_id
 
     def wait(self, *job_ids: str) -> None:
         """Wait until the worker has said of each job that it is over."""
@@ -116,7 +110,7 @@ class PlatformStub:
 
     async def _start(self) -> None:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=0.5).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
 
     async def _send(self, message: ServerMessage) -> None:
         assert self._worker is not None, "no worker is registered"

@@ -1,4 +1,4 @@
-"""An OTLP/HTTP collector in a thread: it decodes the protobuf that it is sent and keeps the spans."""
+"""An OTLP/HTTP collector in a thread: it decodes what it is sent and keeps the spans."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class Sink:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        serve = self._server.serve_forever
+        self._thread = threading.Thread(target=serve, args=(0.05,), daemon=True)
 
     @property
     def endpoint(self) -> str:

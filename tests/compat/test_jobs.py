@@ -19,6 +19,7 @@ CODE = "sip.response.status_code"
 DIRECTION = "sip.call.direction"
 STEPS = 20
 STEP_NAMES = {f"step {number}" for number in range(STEPS)}
+ANSWERED = {"job_entrypoint", "ringing", *STEP_NAMES}
 NEWEST_WAY = "server" if hasattr(agents, "AgentServer") else "options"
 FIX = "set inside the entrypoint"
 
@@ -39,6 +40,9 @@ def forkserver(folder, platform) -> Iterator[Fleet]:
     """The decorator, registered the newest way, with a provider of the user's."""
     settings = {"COMPAT_REGISTER": NEWEST_WAY}
     with Fleet(folder / "forkserver", platform, settings) as fleet:
+        # Given at once: each job is a process that imports the agent, and there are two cores.
+        for scenario in ("answered", "raising", "busy", "cancelled", "late_provider"):
+            fleet.give(scenario, steps=STEPS)
         yield fleet
 
 
@@ -51,6 +55,8 @@ def spawn(folder, platform) -> Iterator[Fleet]:
         "COMPAT_PROVIDER": "environment",
     }
     with Fleet(folder / "spawn", platform, settings) as fleet:
+        for scenario in ("answered", "busy"):
+            fleet.give(scenario, steps=STEPS)
         yield fleet
 
 
@@ -93,9 +99,7 @@ class TestForkserver:
 
     def test_every_span_of_an_answered_call_arrives_with_its_facts(self, forkserver):
         """All spans arrive, root included, though the process leaves by os._exit at once."""
-        job = forkserver.platform.run("answered", steps=STEPS)
-        spans = forkserver.spans_of(job, STEPS + 2)
-        assert spans.keys() >= {*STEP_NAMES, "ringing", "job_entrypoint"}
+        spans = forkserver.spans_of("answered", ANSWERED)
         assert {one.attributes.get(CARRIER) for one in spans.values()} == {"twilio"}
         assert {spans[name].attributes.get(CODE) for name in STEP_NAMES} == {200}
         root = spans["job_entrypoint"]
@@ -105,8 +109,7 @@ class TestForkserver:
 
     def test_an_exception_of_the_entrypoint_is_livekits_to_report(self, forkserver):
         """The agent's own bug reaches LiveKit as it was, and the trace has the call's facts."""
-        job = forkserver.platform.run("raising")
-        spans = forkserver.spans_of(job, 2)
+        spans = forkserver.spans_of("raising", {"before", "job_entrypoint"})
         assert spans["job_entrypoint"].is_error
         assert "exception" in spans["job_entrypoint"].events
         assert spans["job_entrypoint"].attributes[CARRIER] == "twilio"
@@ -115,8 +118,7 @@ class TestForkserver:
 
     def test_a_refused_dial_leaves_its_code(self, forkserver):
         """The entrypoint ends with livekit-api's own error, and its SIP code is on the root."""
-        job = forkserver.platform.run("busy")
-        root = forkserver.spans_of(job, 1)["job_entrypoint"]
+        root = forkserver.spans_of("busy")["job_entrypoint"]
         assert root.attributes[CODE] == 486
         assert root.attributes["sip.response.reason"] == "Busy Here"
         assert root.attributes[DIRECTION] == "outbound"
@@ -124,16 +126,14 @@ class TestForkserver:
 
     def test_a_cancelled_entrypoint_loses_nothing(self, forkserver):
         """Cancellation passes through, and the spans so far arrive."""
-        job = forkserver.platform.run("cancelled")
-        spans = forkserver.spans_of(job, 2)
+        spans = forkserver.spans_of("cancelled", {"before", "job_entrypoint"})
         assert not spans["job_entrypoint"].is_error
         assert spans["before"].attributes[CARRIER] == "twilio"
 
     def test_a_provider_set_in_the_entrypoint_is_adopted_and_told(self, forkserver):
         """Spans of the new provider carry the facts; one warning says where it should be set."""
-        job = forkserver.platform.run("late_provider", steps=STEPS)
-        spans = forkserver.spans_of(job, STEPS + 2)
-        assert spans.keys() >= {*STEP_NAMES, "agent_session", "job_entrypoint"}
+        names = {*STEP_NAMES, "agent_session", "job_entrypoint"}
+        spans = forkserver.spans_of("late_provider", names)
         assert {one.attributes.get(CARRIER) for one in spans.values()} == {"twilio"}
         assert forkserver.log.count(FIX) == 1
         assert "server.setup_fnc" in forkserver.log
@@ -144,39 +144,33 @@ class TestSpawn:
 
     def test_late_facts_reach_spans_that_had_ended(self, spawn):
         """Every span has every fact: also the one that ended before the call was answered."""
-        job = spawn.platform.run("answered", steps=STEPS)
-        spans = spawn.spans_of(job, STEPS + 2)
-        assert spans.keys() >= {*STEP_NAMES, "ringing", "job_entrypoint"}
-        for one in spans.values():
+        for one in spawn.spans_of("answered", ANSWERED).values():
             assert facts_of(one) == ("twilio", "inbound", 200, "eu-west", "pcmu"), one
 
     def test_a_refused_dial_loses_nothing(self, spawn):
         """The root of a call that failed at once arrives, with the code."""
-        job = spawn.platform.run("busy")
-        assert spawn.spans_of(job, 1)["job_entrypoint"].attributes[CODE] == 486
+        assert spawn.spans_of("busy")["job_entrypoint"].attributes[CODE] == 486
         assert "LateFactsExporter" not in spawn.log, "nothing is missing, so nobody is warned"
 
 
 def test_calls_are_held_sampled_or_not(threads):
     """Of 40 quick calls in one process all are opened, fed and finished, and four are exported."""
-    platform = threads.platform
-    jobs = [platform.dispatch("quick", number=number) for number in range(40)]
-    platform.wait(*jobs)
-    platform.run("count")
-    counted = threads.notes()[-1]
+    jobs = [threads.give("quick", number=number) for number in range(40)]
+    threads.platform.wait(*jobs)
+    threads.platform.wait(threads.give("count"))
+    *notes, counted = threads.notes()
     assert counted == {"opened": 41, "finished": 40, "open": 1, "evicted": 0}
-    carriers = {note["job"]: note["carrier"] for note in threads.notes()[:-1]}
+    carriers = {note["job"]: note["carrier"] for note in notes}
     assert carriers == {job: f"carrier-{number}" for number, job in enumerate(jobs)}
-    until(lambda: len(_seen(threads, jobs)) == 4, "four traces", deadline_s=10.0)
-    for job in _seen(threads, jobs):
-        spans = threads.spans_of(job, 3)
-        assert {one.attributes.get(CARRIER) for one in spans.values()} == {carriers[job]}
+    until(lambda: len(_whole(threads, jobs)) == 4, "four whole traces", deadline_s=10.0)
+    for job, spans in _whole(threads, jobs).items():
+        assert {one.attributes.get(CARRIER) for one in spans} == {carriers[job]}
 
 
 def test_a_first_provider_set_in_the_entrypoint_is_adopted_and_told(untraced):
     """There is no root then, but the spans after it carry the facts, and one warning says why."""
-    job = untraced.platform.run("late_provider", steps=STEPS)
-    until(lambda: len(_named(untraced, "step ")) == STEPS, "the steps", deadline_s=10.0)
+    job = untraced.give("late_provider", steps=STEPS)
+    until(lambda: len(_named(untraced, "step ")) == STEPS, "the steps")
     steps = _named(untraced, "step ")
     assert {one.attributes["job"] for one in steps} == {job}
     assert {one.attributes.get(CARRIER) for one in steps} == {"twilio"}
@@ -186,9 +180,8 @@ def test_a_first_provider_set_in_the_entrypoint_is_adopted_and_told(untraced):
 
 def test_opentelemetry_instrument_needs_no_code(automatic):
     """The entry point loads, patches, and every span of a job has the facts."""
-    job = automatic.platform.run("answered", steps=STEPS)
-    spans = automatic.spans_of(job, STEPS + 2)
-    assert spans.keys() >= {*STEP_NAMES, "ringing", "job_entrypoint"}
+    automatic.give("answered", steps=STEPS)
+    spans = automatic.spans_of("answered", ANSWERED)
     assert {one.attributes.get(CARRIER) for one in spans.values()} == {"twilio"}
 
 
@@ -197,9 +190,13 @@ def facts_of(span: Received) -> tuple[object, ...]:
     return tuple(span.attributes.get(key) for key in keys)
 
 
-def _seen(fleet: Fleet, jobs: list[str]) -> list[str]:
-    whole = {"one", "two", "job_entrypoint"}
-    return [job for job in jobs if whole <= {one.name for one in fleet.sink.of_job(job)}]
+def _whole(fleet: Fleet, jobs: list[str]) -> dict[str, list[Received]]:
+    found = {job: fleet.sink.of_job(job) for job in jobs}
+    return {
+        job: spans
+        for job, spans in found.items()
+        if {one.name for one in spans} >= {"one", "two", "job_entrypoint"}
+    }
 
 
 def _named(fleet: Fleet, prefix: str) -> list[Received]:

@@ -268,7 +268,12 @@ async def _dial(ctx: JobContext, job: Job) -> str:
                 leg = await livekit.sip.create_sip_participant(request)
                 return str(leg.participant_identity)
             except api.ServerError as error:
-                note("dial_failed", trunk_id=attempt["trunk_id"], error=str(error))
+                note(
+                    "dial_failed",
+                    room=ctx.room.name,
+                    trunk_id=attempt["trunk_id"],
+                    error=str(error),
+                )
                 failed = error
     assert failed is not None, "a dial without attempts"
     raise failed

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from livekit import api, rtc
@@ -50,13 +51,15 @@ class SipCaller:
         metadata: str = "",
         identity: str | None = None,
         attributes: Mapping[str, str] | None = None,
+        kind: Literal["sip", "standard"] = "sip",
     ) -> None:
         """Enter the room with the leg's attributes; `dispatch` names the agent to call there."""
+        self.truth.asked = self.truth.asked or time.time()
         token = (
             api.AccessToken(self._server.key, self._server.secret)
             .with_identity(identity or self.truth.identity)
             .with_name(f"Phone {self.truth.remote}")
-            .with_kind("sip")
+            .with_kind(kind)
             .with_attributes(dict(self.truth.attributes if attributes is None else attributes))
             .with_grants(
                 api.VideoGrants(room_join=True, room=self.truth.room, can_update_own_metadata=True)

@@ -133,6 +133,8 @@ class CallTruth:
     trace_id: str | None = None
     """32 hex, as the agent's program saw it; None when no job started."""
     job_pid: int | None = None
+    asked: float | None = None
+    """When the far end began: its INVITE, so to speak."""
     joined: float | None = None
     answered: float | None = None
     hung_up: float | None = None

@@ -49,6 +49,22 @@ def known_at(call: CallResult) -> dict[str, int]:
     return dict.fromkeys(IDENTITY, identity) | {CODE: active, CODEC: _ns(call.note("codec"))}
 
 
+def during(call: CallResult) -> Trace:
+    """The spans without those that were only made when the call was over.
+
+    LiveKit reports a stall of the event loop after it, back-dated: one at the very end is a span
+    that starts when the root has ended and the call is gone. LateFactsExporter knows it still.
+    """
+    trace_id = call.truth.trace_id
+    (finished,) = call.worker.notes("call_finished", trace_id=trace_id)
+    after = {
+        note["span_id"]
+        for note in call.worker.notes("span", trace_id=trace_id, name="event_loop_blocked")
+        if note["t"] > finished["t"]
+    }
+    return [span for span in call.spans if span.span_id not in after]
+
+
 def lacking(
     spans: Iterable[Span], facts: Mapping[str, Any], since: Mapping[str, int]
 ) -> list[tuple[str, str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
@@ -15,7 +16,13 @@ from .recorder import Recorder
 from .servers import JaegerServer, LiveKitServer
 from .worker import Worker, WorkerOptions
 
-WorkerFactory = Callable[[WorkerOptions], Worker]
+HASH_KEY = "a key of more than sixteen bytes"
+USER = WorkerOptions(provider="user", idle=2)
+"""The worker of most tests whose user owns the provider: the span processor alone."""
+ENVIRONMENT = WorkerOptions(
+    provider="environment", idle=2, env={"TRUNKTRACE_HASH_KEY": HASH_KEY}
+)
+"""The worker of most tests that go through trunktrace's two exporters."""
 
 _HERE = Path(__file__).resolve().parent
 _LOGS = pytest.StashKey[dict[str, Path]]()
@@ -50,8 +57,20 @@ def pytest_runtest_makereport(
     if report.failed:
         for name, log in item.config.stash.get(_LOGS, {}).items():
             lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
-            report.sections.append((f"log of {name} ({log})", "\n".join(lines[-_TAIL:])))
+            told = "\n".join(map(_short, lines[-_TAIL:]))
+            report.sections.append((f"log of {name} ({log})", told))
     return report
+
+
+def _short(line: str) -> str:
+    """A JSON log line as who said what; any other line as it is."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(fields, dict):
+        return line
+    return " ".join(str(fields.get(name, "")) for name in ("level", "name", "message", "exc_info"))
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +106,34 @@ def recorder(jaeger: JaegerServer) -> Iterator[Recorder]:
         yield one
 
 
+class WorkerFactory:
+    """A worker for some options; the same one when asked for the same again."""
+
+    def __init__(self, make: Callable[[WorkerOptions], Worker], stack: ExitStack) -> None:
+        self._make = make
+        self._stack = stack
+        self._running: dict[str, Worker] = {}
+
+    def __call__(self, options: WorkerOptions) -> Worker:
+        (worker,) = self.several(options)
+        return worker
+
+    def several(self, *options: WorkerOptions) -> list[Worker]:
+        """One for each of the options; those that are new start at the same time."""
+        new = {repr(one): self._make(one) for one in options if repr(one) not in self._running}
+        for worker in new.values():
+            self._stack.push(worker)
+            worker.launch()
+        for key, worker in new.items():
+            self._running[key] = worker.__enter__()
+        return [self._running[repr(one)] for one in options]
+
+    @property
+    def running(self) -> list[Worker]:
+        """Every worker so far."""
+        return list(self._running.values())
+
+
 @pytest.fixture(scope="session")
 def workers(
     tmp_path_factory: pytest.TempPathFactory,
@@ -95,20 +142,16 @@ def workers(
     recorder: Recorder,
     logs: dict[str, Path],
 ) -> Iterator[WorkerFactory]:
-    """A worker for some options; the same one when asked for the same again."""
-    running: dict[str, Worker] = {}
+    """Makes workers on the session's servers, and ends them all with the session."""
+
+    def make(options: WorkerOptions) -> Worker:
+        directory = tmp_path_factory.mktemp("worker")
+        one = Worker(directory, livekit, jaeger, options, recorder)
+        logs[one.agent_name] = one.log
+        return one
+
     with ExitStack() as stack:
-
-        def worker(options: WorkerOptions) -> Worker:
-            key = repr(options)
-            if key not in running:
-                directory = tmp_path_factory.mktemp("worker")
-                one = Worker(directory, livekit, jaeger, options, recorder)
-                logs[one.agent_name] = one.log
-                running[key] = stack.enter_context(one)
-            return running[key]
-
-        yield worker
+        yield WorkerFactory(make, stack)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from .bridge import Bridge, Outcome
 from .caller import SipCaller
 from .calls import CONVERSATION, CallTruth, Turn
 from .jaeger_api import JaegerApi, Trace, complete
+from .polling import until_async
 from .worker import Worker
 
 TRACE_DEADLINE_S = 20.0
@@ -39,6 +40,12 @@ class CallResult:
         """What the program told about this call."""
         return self.worker.notes(event, room=self.truth.room, **fields)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What trunktrace logged during this call."""
+        lines = self.worker.log_lines()
+        return [str(one["message"]) for one in lines if one.get("room") == self.truth.room]
+
     def note(self, event: str, **fields: Any) -> dict[str, Any]:
         """The one such note."""
         (found,) = self.notes(event, **fields)
@@ -59,7 +66,7 @@ async def answer_call(
         await caller.hang_up()
     finally:
         await caller.leave()
-    await _job_ended(worker, truth)
+    await job_ended(worker, truth)
     return truth
 
 
@@ -93,7 +100,7 @@ async def place_call(
         answered = bridge.expect(truth, outcomes)
         numbers = {"from": truth.caller_number, "to": truth.callee_number}
         attempts = [{"trunk_id": trunk_id, **numbers} for trunk_id in outcomes]
-        await _dispatch(worker, truth, {**truth.job, "bridge": bridge.url, "attempts": attempts})
+        await dispatch(worker, truth, {**truth.job, "bridge": bridge.url, "attempts": attempts})
         if any(outcome.error is None for outcome in outcomes.values()):
             async with asyncio.timeout(_JOB_S):
                 leg = await answered
@@ -102,7 +109,7 @@ async def place_call(
                 await leg.hang_up()
             finally:
                 await leg.leave()
-        await _job_ended(worker, truth)
+        await job_ended(worker, truth)
     return truth
 
 
@@ -144,7 +151,8 @@ def _ids(spans: Trace) -> set[str]:
     return {span.span_id for span in spans}
 
 
-async def _dispatch(worker: Worker, truth: CallTruth, metadata: Mapping[str, object]) -> None:
+async def dispatch(worker: Worker, truth: CallTruth, metadata: Mapping[str, object]) -> None:
+    """Send the agent into the room, where nobody has to be."""
     server = worker.livekit
     async with api.LiveKitAPI(server.url, server.key, server.secret) as livekit:
         await livekit.agent_dispatch.create_dispatch(
@@ -154,7 +162,32 @@ async def _dispatch(worker: Worker, truth: CallTruth, metadata: Mapping[str, obj
         )
 
 
-async def _job_ended(worker: Worker, truth: CallTruth) -> None:
-    job = await asyncio.to_thread(worker.wait_for_note, "job", room=truth.room, deadline_s=_JOB_S)
+async def job_ended(worker: Worker, truth: CallTruth) -> None:
+    """Wait for the end of the room's job; the truth then knows its trace and its process."""
+    await job_started(worker, truth)
+    await _told(worker, truth, "ended")
+
+
+async def job_started(worker: Worker, truth: CallTruth) -> None:
+    """Wait for the start of the room's job; the truth then knows its trace and its process."""
+    job = await _told(worker, truth, "job")
     truth.trace_id, truth.job_pid = job["trace_id"], job["pid"]
-    await asyncio.to_thread(worker.wait_for_note, "ended", room=truth.room, deadline_s=_JOB_S)
+
+
+async def agent_in(worker: Worker, truth: CallTruth) -> None:
+    """Wait until the agent has entered the room."""
+    await job_started(worker, truth)
+    await until_async(
+        lambda: worker.notes("span", trace_id=truth.trace_id, name="room_connect"),
+        deadline_s=_JOB_S,
+        what=f"the agent is in {truth.room}",
+    )
+
+
+async def _told(worker: Worker, truth: CallTruth, event: str) -> dict[str, Any]:
+    notes = await until_async(
+        lambda: worker.notes(event, room=truth.room),
+        deadline_s=_JOB_S,
+        what=f"worker notes {event} of {truth.room}",
+    )
+    return notes[0]

@@ -61,7 +61,7 @@ class CallWatcher:
 
 
 def watch_answer(room: rtc.Room, call: LiveCall | None) -> None:
-    """Note when the room says that a phone leg is up; then state its codec, which only we know."""
+    """Note when the room says that a leg is up; then state the first one's codec, known to us."""
 
     def changed(values: dict[str, str], participant: rtc.Participant) -> None:
         if values.get("sip.callStatus") != "active":
@@ -69,7 +69,7 @@ def watch_answer(room: rtc.Room, call: LiveCall | None) -> None:
         note("active", room=room.name, identity=participant.identity)
         trunk_id = participant.attributes.get("sip.trunkID")
         codec = next((one.codec for one in CARRIERS if one.trunk_id == trunk_id), None)
-        if call is not None and codec is not None:
+        if call is not None and codec is not None and call.facts.codec is None:
             call.record(codec=codec)
             note("codec", room=room.name, codec=codec)
 

@@ -56,11 +56,13 @@ class Worker:
         jaeger: JaegerServer,
         options: WorkerOptions | None = None,
         recorder: Recorder | None = None,
+        endpoint: str | None = None,
     ) -> None:
         self.options = options or WorkerOptions()
         self.livekit = livekit
         self.jaeger = jaeger
         self.recorder = recorder
+        self._given_endpoint = endpoint
         self.truths: list[CallTruth] = []
         """Every call that this worker was given."""
         # Unique, so that a job never reaches the worker of another test.
@@ -106,7 +108,10 @@ class Worker:
         lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         return [line for line in lines if str(line.get("name", "")).partition(".")[0] == logger]
 
-    def __enter__(self) -> Self:
+    def launch(self) -> None:
+        """Start the program; `__enter__` then waits for it. Several can so start at once."""
+        if self._child is not None:
+            return
         if self.options.directory is not None:
             self._carriers.write_text(self.options.directory, "utf-8")
         self._child = Child(
@@ -116,15 +121,18 @@ class Worker:
             env=self._env(),
             cwd=TESTS,
         )
+
+    def __enter__(self) -> Self:
+        self.launch()
         try:
             until(
                 lambda: self.notes("registered"),
                 deadline_s=_REGISTERED_S,
                 what="the worker registers",
-                alive=self._child.check,
+                alive=self.child.check,
             )
         except BaseException:
-            self._child.stop()
+            self.child.stop()
             raise
         return self
 
@@ -139,6 +147,8 @@ class Worker:
 
     @property
     def _endpoint(self) -> str:
+        if self._given_endpoint is not None:
+            return self._given_endpoint
         if self.recorder is None:
             return self.jaeger.otlp_http
         return self.recorder.endpoint(self.agent_name)

@@ -3,8 +3,9 @@
 `directory.py` has the lookup, `reader.py` the TOML file, `builtin.py` the well-known carriers.
 """
 
+from trunktrace.belief import Rank
 from trunktrace.directory.directory import FILE_NAME, VARIABLE, Directory
-from trunktrace.directory.model import Claim, Field, Identity, Names, Rank, TrunkRow
+from trunktrace.directory.model import Claim, Field, Identity, Names, TrunkRow
 
 __all__ = [
     "FILE_NAME",

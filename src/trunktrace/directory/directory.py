@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
+from trunktrace.belief import Rank
 from trunktrace.directory import builtin
 from trunktrace.directory.model import (
     FIELDS,
@@ -16,7 +17,6 @@ from trunktrace.directory.model import (
     Field,
     Identity,
     Names,
-    Rank,
     Row,
     Tables,
     TrunkRow,

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Final, Literal
+
+from trunktrace.belief import Rank
 
 Field = Literal["carrier", "route", "region"]
 FIELDS: Final[tuple[Field, ...]] = ("carrier", "route", "region")
-
-
-class Rank(IntEnum):
-    """How far a claim is to be believed; a lower rank never overrides a higher one.
-
-    Numbers leave room for other sources between and above (what the user's code records, ...).
-    """
-
-    HINT = 10
-    """The name of the trunk in LiveKit: free text, used as a route where nobody names one."""
-    PROVIDER_ID = 20
-    """A call id that only one provider sends. It comes from a header that anyone can write."""
-    SIP_HOST = 30
-    """The SIP host. On an inbound call that is the From host: anyone can write it."""
-    TRUSTED_HEADER = 40
-    """A header or participant attribute that the operator trusts for this trunk."""
-    TRUNK_ROW = 50
-    """The operator's own row for the trunk id; LiveKit's server sets the id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,14 +67,31 @@ def exporter_names() -> tuple[str, ...]:
 def _otlp_name() -> str:
     protocol = _first(_PROTOCOLS)
     if not protocol:
-        port = urlsplit(_first(_ENDPOINTS)).port
-        protocol = "grpc" if port == _GRPC_PORT else "http/protobuf"
+        protocol = "grpc" if _port(_first(_ENDPOINTS)) == _GRPC_PORT else "http/protobuf"
     return "otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http"
+
+
+def _port(endpoint: str) -> int | None:
+    try:
+        return urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").port
+    except ValueError:
+        return None  # the exporter says what is wrong with it
 
 
 def _exporter(name: str) -> SpanExporter | None:
     for found in entry_points(group="opentelemetry_traces_exporter", name=name):
-        exporter: SpanExporter = found.load()()
+        try:
+            exporter: SpanExporter = found.load()()
+        except Exception as error:
+            warn_once(
+                f"exporter:{name}",
+                "trunktrace: the exporter %r of OTEL_TRACES_EXPORTER cannot be made (%s: %s); left "
+                "out",
+                name,
+                type(error).__name__,
+                error,
+            )
+            return None
         return exporter
     warn_once(
         f"exporter:{name}",

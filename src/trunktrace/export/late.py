@@ -101,9 +101,10 @@ class LateFactsExporter(SpanExporter):
                 held.spans.append(span)
             due = self._take_due()
             waiting = bool(self._held) and not self._closed
-        if waiting:
-            self._start_timer()
-        return self._pass_on(ready, due)
+        result = self._pass_on(ready, due)
+        if waiting and not self._start_timer():
+            self._release_all()
+        return result
 
     def release_due(self) -> None:
         """Pass on what is due by now; the timer's step, and a test's."""
@@ -124,8 +125,10 @@ class LateFactsExporter(SpanExporter):
                 return
             self._closed = True
         self._wake.set()
-        self._release_all()
-        self._exporter.shutdown()
+        try:
+            self._release_all()
+        finally:
+            self._exporter.shutdown()
 
     def _release_all(self) -> None:
         with self._lock:
@@ -167,14 +170,18 @@ class LateFactsExporter(SpanExporter):
         with self._export_lock:
             return self._exporter.export(ready)
 
-    def _start_timer(self) -> None:
+    def _start_timer(self) -> bool:
+        """Whether the timer runs: a process that is going down may refuse a new thread."""
         with self._lock:
             if self._timer is not None and self._timer.is_alive():
-                return
-            self._timer = threading.Thread(
-                target=self._run, name="trunktrace-late-facts", daemon=True
-            )
-            self._timer.start()
+                return True
+            timer = threading.Thread(target=self._run, name="trunktrace-late-facts", daemon=True)
+            try:
+                timer.start()
+            except RuntimeError:
+                return False
+            self._timer = timer
+            return True
 
     def _run(self) -> None:
         while not self._closed:
@@ -247,12 +254,27 @@ def _without_withdrawn(present: Attributes, call: LiveCall) -> Attributes:
     }
 
 
+def _known_of(present: Attributes, call: LiveCall) -> Attributes:
+    """What was known of the attempt that a span speaks of: never carrier of one, code of another.
+
+    A span that says nothing of any attempt yet speaks of the call as it came to be.
+    """
+    said = {key: value for key, value in present.items() if key in LEG_KEYS}
+    if said:
+        for known in (call.attributes, *reversed(call.former)):
+            if all(known.get(key) == value for key, value in said.items()):
+                return known
+    return call.attributes
+
+
 def _inherited(span: ReadableSpan, call: LiveCall) -> Attributes:
     """What a child lacks of the inherited facts, and its loss by all that is known now."""
     views = call.spans.views
     keys = views[0].keys if views else _DEFAULT_KEYS
-    facts = {k: v for k, v in call.attributes.items() if k in keys and k not in LOSS_KEYS}
-    missing = dict(_absent(facts, span.attributes or {}))
+    present = span.attributes or {}
+    known = _known_of(present, call)
+    facts = {k: v for k, v in known.items() if k in keys and k not in LOSS_KEYS}
+    missing = dict(_absent(facts, present))
     if span.context is not None and c.RTP_LOSS_RATIO in keys:
         start_ns, end_ns = span.start_time or 0, span.end_time or 0
         missing |= call.loss_of(span.name, span.context.span_id, start_ns, end_ns)

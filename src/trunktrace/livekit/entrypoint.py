@@ -17,7 +17,7 @@ Entrypoint = TypeVar("Entrypoint", bound=Callable[..., Awaitable[Any]])
 
 # Decorators are evaluated from the top and applied from the bottom: only what watches the
 # registration before it happens can tell that the order is wrong.
-patches.install()
+patches.install("decorator")
 
 
 @overload
@@ -64,7 +64,7 @@ def traced_call(
     settings = Settings.load(directory, redaction, learn_trunks=learn_trunks)
     settings.redaction.prepare()
     registered.latest = settings
-    patches.install()
+    patches.install("decorator")
 
     def decorate(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         _check(function)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from trunktrace.livekit.participant import HEADER_PREFIX
 
@@ -32,8 +32,10 @@ async def fetch_headers(
     )
     if not isinstance(answer, str) or len(answer) > _LONGEST_ANSWER:
         raise ValueError(f"{METHOD} answered something that is no JSON text of reasonable size")
-    parsed: dict[str, Any] = json.loads(answer)
-    headers: dict[str, object] | None = parsed.get("headers")
+    parsed: object = json.loads(answer)
+    if not isinstance(parsed, dict):
+        raise ValueError(f"{METHOD} answered something that is no JSON object")
+    headers = cast("dict[str, dict[str, object] | None]", parsed).get("headers")
     if not isinstance(headers, dict):
         raise ValueError(f"{METHOD} answered without headers")
     wanted = {name.lower() for name in include}

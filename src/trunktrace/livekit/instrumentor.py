@@ -32,10 +32,13 @@ def instrument(
     registered.instrumented = registered.latest = settings
     if tracer_provider is not None:
         providers.adopt(tracer_provider)
-    patches.install()
+    patches.install("instrument")
 
 
 def uninstrument() -> None:
-    """Put every patched method back. Calls that are open go on to their end."""
+    """Put every patched method back; calls that are open go on to their end.
+
+    Where `@traced_call` is in use too, its own patches stay.
+    """
     registered.instrumented = None
-    patches.undo()
+    patches.undo("instrument")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import create_key
 from opentelemetry.trace import INVALID_SPAN_ID, INVALID_TRACE_ID
 
-from trunktrace.guard import guarded, swallowing, warn_once
+from trunktrace.guard import guard, guarded, swallowing, warn_once
 from trunktrace.livecall import CALL_KEY, LiveCall
 from trunktrace.livekit import providers
 from trunktrace.livekit.failures import sip_answer
@@ -23,7 +23,8 @@ from trunktrace.registry import calls
 from trunktrace.start import open_call
 
 _JOB_KEY: Final = create_key("trunktrace-job")
-_by_session: Final[WeakKeyDictionary[Any, JobCall]] = WeakKeyDictionary()
+# The value is weak too: it reaches the session by way of the job's context.
+_by_session: Final[WeakKeyDictionary[Any, ref[RoomObserver]]] = WeakKeyDictionary()
 
 
 class JobCall:
@@ -71,7 +72,7 @@ class JobCall:
         self.check_provider()
         if error is not None and sip_answer(error)[0] is not None:
             self.observer.dial_failed(error, self.observer.last_attempt)
-        connected = self.ctx.room.isconnected()
+        connected = self._is_connected()
         if error is not None and not connected:
             self.call.conclude()
         root = self.call.root
@@ -83,6 +84,14 @@ class JobCall:
         else:
             calls.close(self.call)
 
+    def _is_connected(self) -> bool:
+        # A room that is broken tells nothing any more: then nothing is left to wait for.
+        try:
+            return bool(self.ctx.room.isconnected())
+        except Exception as error:
+            guard.swallowed("job.room", error)
+            return False
+
     async def _over(self, _: str) -> None:
         calls.close(self.call)
 
@@ -93,14 +102,15 @@ def current_job() -> JobCall | None:
     return found if isinstance(found, JobCall) else None
 
 
-def job_of_session(session: Any) -> JobCall | None:
-    """The job call in which an `AgentSession` was started."""
-    return _by_session.get(session)
+def observer_of_session(session: Any) -> RoomObserver | None:
+    """The observer of the job in which an `AgentSession` was started, while its room lives."""
+    found = _by_session.get(session)
+    return None if found is None else found()
 
 
-def note_session(session: Any, job: JobCall) -> None:
-    """Remember in which job call an `AgentSession` was started."""
-    _by_session[session] = job
+def note_session(session: Any, observer: RoomObserver) -> None:
+    """Remember in which job an `AgentSession` was started."""
+    _by_session[session] = ref(observer)
 
 
 async def run_entrypoint(

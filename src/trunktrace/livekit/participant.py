@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from trunktrace.sip.headers import PARTY_HEADERS, header_attribute
+
 KIND_SIP: Final = 3
 """`ParticipantKind.PARTICIPANT_KIND_SIP` in livekit-protocol."""
 
@@ -28,17 +30,6 @@ _PROVIDER_IDS: Final = (
     "sip.telnyx.callLegID",
     "sip.amazon.contactId",
 )
-_HEADERS_WITH_PERSONS: Final = (
-    "from",
-    "to",
-    "contact",
-    "p-asserted-identity",
-    "p-preferred-identity",
-    "remote-party-id",
-    "diversion",
-    "history-info",
-    "referred-by",
-)
 _VIA: Final = re.compile(r"SIP/2\.0/(UDP|TCP|TLS|WSS|WS)\b", re.IGNORECASE)
 
 # Who ended an answered call, where the reason says so. CLIENT_INITIATED does not: the far end's
@@ -54,6 +45,12 @@ _HANGUP_SOURCES: Final = {
     "STATE_MISMATCH": "platform",
     "MEDIA_FAILURE": "platform",
 }
+
+
+def is_sip(participant: object) -> bool:
+    """Whether a room's participant is a phone leg."""
+    kind: object = getattr(participant, "kind", None)
+    return isinstance(kind, int) and kind == KIND_SIP
 
 
 def direction_of(attributes: Mapping[str, str]) -> str:
@@ -93,7 +90,7 @@ def persons_in(attributes: Mapping[str, str], *names: str) -> list[str]:
     keys = (
         PHONE_NUMBER,
         TRUNK_PHONE_NUMBER,
-        *(HEADER_PREFIX + header for header in _HEADERS_WITH_PERSONS),
+        *(header_attribute(header) for header in sorted(PARTY_HEADERS)),
     )
     found = [value for key in keys if isinstance(value := attributes.get(key), str)]
     return [*found, *(name for name in names if name)]

@@ -10,13 +10,15 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
 import wrapt
 
-from trunktrace.guard import swallowing
+from trunktrace.guard import swallowing, warn_once
 from trunktrace.livekit import pickling, providers
-from trunktrace.livekit.job import current_job, job_of_session, note_session
+from trunktrace.livekit.job import current_job, note_session, observer_of_session
+from trunktrace.livekit.settings import Settings
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -41,16 +43,16 @@ def _session_start(wrapped: Callable[..., Any], session: Any, args: Any, kwargs:
     with swallowing("patches.session_start"):
         job = pickling.late_job()
         if job is not None:
-            note_session(session, job)
+            note_session(session, job.observer)
             job.check_provider()
     return wrapped(*args, **kwargs)
 
 
 def _session_linked(wrapped: Callable[..., Any], session: Any, args: Any, kwargs: Any) -> Any:
     with swallowing("patches.session_linked"):
-        job = job_of_session(session)
-        if job is not None and args:
-            job.observer.linked(args[0])
+        observer = observer_of_session(session)
+        if observer is not None and args:
+            observer.linked(args[0])
     return wrapped(*args, **kwargs)
 
 
@@ -72,6 +74,17 @@ async def _create_sip_participant(
     return answer
 
 
+async def _transfer_sip_participant(
+    wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any
+) -> Any:
+    with swallowing("patches.transfer"):
+        job = current_job()
+        request = args[0] if args else next(iter(kwargs.values()), None)
+        if job is not None and request is not None:
+            job.observer.transferring(request)
+    return await wrapped(*args, **kwargs)
+
+
 _OBSERVED: Final[tuple[tuple[str, str, Wrapper], ...]] = (
     ("livekit.agents", "JobContext.__init__", _job_context_init),
     ("livekit.agents", "JobContext.connect", _job_context_connect),
@@ -80,6 +93,7 @@ _OBSERVED: Final[tuple[tuple[str, str, Wrapper], ...]] = (
     ("livekit.agents", "AgentSession.start", _session_start),
     ("livekit.agents", "AgentSession._on_room_io_participant_linked", _session_linked),
     ("livekit.api.sip_service", "SipService.create_sip_participant", _create_sip_participant),
+    ("livekit.api.sip_service", "SipService.transfer_sip_participant", _transfer_sip_participant),
 )
 """(module, class.method, wrapper); a class is patched where it is defined or re-exported."""
 
@@ -88,15 +102,23 @@ class Patches:
     """Installed once a process; `undo` puts every method back."""
 
     def __init__(self) -> None:
-        self._undo: list[tuple[Any, str, Any]] = []
+        self._undo: list[tuple[Any, str, Any, Any]] = []
         self._lock = threading.RLock()
         self._waiting = False
+        self._users: set[str] = set()
 
-    def install(self) -> None:
-        """Patch now if livekit-agents is loaded, else as soon as it is."""
+    def install(self, user: str) -> None:
+        """Patch for `user` now if livekit-agents is loaded, else as soon as it is."""
         with self._lock:
+            self._users.add(user)
             if self._undo:
                 return
+            if not _is_installed():
+                warn_once(
+                    "livekit-agents",
+                    "trunktrace: livekit-agents is not installed, so there is no job to trace. "
+                    "pip install livekit-agents; or use trunktrace.start_call without LiveKit.",
+                )
             if "livekit.agents" in sys.modules and _is_ready(sys.modules["livekit.agents"]):
                 self._patch_all()
             elif not self._waiting:
@@ -120,16 +142,29 @@ class Patches:
         original = None if owner is None else owner.__dict__.get(method)
         if original is None:
             return
-        setattr(owner, method, wrapt.FunctionWrapper(original, wrapper))
-        self._undo.append((owner, method, original))
+        ours = wrapt.FunctionWrapper(original, wrapper)
+        setattr(owner, method, ours)
+        self._undo.append((owner, method, original, ours))
 
-    def undo(self) -> None:
-        """Put every method back as it was."""
+    def undo(self, user: str) -> None:
+        """Put every method back as it was, unless another user still needs them."""
         with self._lock:
+            self._users.discard(user)
+            if self._users:
+                return
             self._waiting = False
             while self._undo:
-                owner, method, original = self._undo.pop()
-                setattr(owner, method, original)
+                owner, method, original, ours = self._undo.pop()
+                # What somebody else laid over ours stays; ours below it does nothing then.
+                if owner.__dict__.get(method) is ours:
+                    setattr(owner, method, original)
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec("livekit.agents") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _is_ready(module: Any) -> bool:
@@ -138,3 +173,17 @@ def _is_ready(module: Any) -> bool:
 
 
 patches: Final = Patches()
+
+
+def rebuilt(bare: pickling.Entrypoint, settings: Settings) -> pickling.PicklableEntrypoint:
+    """In a job process: the entrypoint that was wrapped in place, and LiveKit observed.
+
+    With `opentelemetry-instrument` nothing else in that process may have called for us.
+    """
+    settings.redaction.prepare()
+    pickling.registered.latest = settings
+    patches.install("decorator")
+    return pickling.PicklableEntrypoint(pickling.traced(bare, settings))
+
+
+pickling.registered.rebuild = rebuilt

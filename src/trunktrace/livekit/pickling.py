@@ -34,13 +34,15 @@ class Registered:
     """What this process was told: bare functions that a server holds already, and settings.
 
     `instrumented` are the settings of `instrument()`, None without it; `latest` those that were
-    given last, by it or by a decorator.
+    given last, by it or by a decorator. `rebuild` is what a job process makes an entrypoint with
+    that it cannot find by its name; the floor above sets it, since it patches LiveKit as well.
     """
 
     def __init__(self) -> None:
         self.bare: WeakSet[Any] = WeakSet()
         self.instrumented: Settings | None = None
         self.latest: Settings | None = None
+        self.rebuild: Callable[[Entrypoint, Settings], PicklableEntrypoint] | None = None
 
 
 registered: Final = Registered()
@@ -78,21 +80,13 @@ class PicklableEntrypoint:
         if _found_by_name(self._function) is self._function:
             return PicklableEntrypoint, (self._function,)
         if _found_by_name(bare) is bare:
-            return _rebuilt, (bare, getattr(self._function, MARK))
+            return registered.rebuild, (bare, getattr(self._function, MARK))
         raise ConfigurationError(
             "entrypoint",
             getattr(bare, "__qualname__", bare),
             "define it with `async def` at the top of a module: a job process finds it by its "
             "name. " + RIGHT_ORDER,
         )
-
-
-def _rebuilt(bare: Entrypoint, settings: Settings) -> PicklableEntrypoint:
-    # With `opentelemetry-instrument` nothing else in a job process may have called for us.
-    from trunktrace.livekit.patches import patches
-
-    patches.install()
-    return PicklableEntrypoint(traced(bare, settings))
 
 
 def _found_by_name(function: Any) -> Any:

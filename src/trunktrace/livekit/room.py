@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from trunktrace import conventions as c
 from trunktrace.clock import clock
 from trunktrace.directory import Directory
-from trunktrace.facts import CallFacts, Value
-from trunktrace.guard import guard, guarded, warn_once
+from trunktrace.facts import CallFacts, Value, checked
+from trunktrace.guard import guarded, warn_once
 from trunktrace.livecall import LiveCall
 from trunktrace.livekit import participant as sip
 from trunktrace.livekit.failures import sip_answer
-from trunktrace.livekit.headers import fetch_headers
 from trunktrace.livekit.legs import Leg
+from trunktrace.livekit.naming import Naming
 from trunktrace.livekit.settings import Settings
-from trunktrace.merge import Rank
 from trunktrace.redaction import scrub
 from trunktrace.registry import calls
 
@@ -44,9 +40,7 @@ class RoomObserver:
         self._linked: str | None = None
         self._attempts = 0
         self._dialed_at: float | None = None
-        self._named = False
-        self._context = contextvars.copy_context()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.naming = Naming(room, call, settings.directory, lambda leg: leg is self._primary)
         created_ms = getattr(getattr(job, "room", None), "creation_time_ms", 0)
         is_number = isinstance(created_ms, int) and not isinstance(created_ms, bool)
         self._room_created_at = created_ms / 1000.0 if is_number and created_ms > 0 else None
@@ -59,7 +53,7 @@ class RoomObserver:
             "participant_attributes_changed": self._on_attributes,
             "participant_disconnected": self._on_disconnected,
             "sip_dtmf_received": self._on_dtmf,
-            "connection_state_changed": lambda *_: self.scan(),
+            "connection_state_changed": self._on_connection,
             "disconnected": self._on_room_ended,
         }
         for event, handler in handlers.items():
@@ -75,15 +69,16 @@ class RoomObserver:
 
     @guarded
     def use_directory(self, directory: Directory) -> None:
-        """Name carrier, route and region from a fuller directory from now on."""
-        self._settings = replace(self._settings, directory=directory)
+        """Name carrier, route and region from this directory from now on; for an awaited task."""
+        self.naming.arrived(directory)
         if self._primary is not None:
-            self._identify_leg(self._primary)
+            self.naming.of_leg(self._primary)
 
     @guarded
     def linked(self, participant: Any) -> None:
         """The agent's session took `participant` as its caller."""
-        if not _is_sip(participant):
+        self._call.linked_elsewhere = not sip.is_sip(participant)
+        if self._call.linked_elsewhere:
             return
         self._linked = participant.identity
         self._on_participant(participant)
@@ -100,7 +95,7 @@ class RoomObserver:
             return 0
         self._call.is_phone_call = True
         if self._attempts or self._primary is not None:
-            self._call.begin_leg()
+            self._call.begin_attempt()
             self._primary = None
         self._attempts += 1
         self._dialed_at = clock.now_s()
@@ -116,7 +111,7 @@ class RoomObserver:
         }
         self._call.observe(facts, source=SOURCE)
         host = str(getattr(getattr(request, "trunk", None), "hostname", "") or "")
-        self._identify({}, trunk_id=trunk_id or None, host=host or None)
+        self.naming.of_trunk(trunk_id or None, host or None, {})
         return self._attempts
 
     @guarded
@@ -137,8 +132,12 @@ class RoomObserver:
         self._call.observe(facts, source=SOURCE)
         if self._primary is not None:
             self._primary.failed = True
-        self._identified()
+        self.naming.finish()
         self._call.conclude()
+
+    def transferring(self, request: Any) -> None:
+        """A transfer is asked for: its target is a number of this call."""
+        self._call.add_secrets([str(request.transfer_to or "")])
 
     @property
     def last_attempt(self) -> int:
@@ -157,7 +156,7 @@ class RoomObserver:
 
     @guarded
     def _on_participant(self, participant: Any) -> None:
-        if not _is_sip(participant):
+        if not sip.is_sip(participant):
             return
         leg = self._legs.get(participant.identity)
         if leg is None or leg.disconnected:
@@ -169,7 +168,7 @@ class RoomObserver:
 
     @guarded
     def _on_attributes(self, changed: Mapping[str, str], participant: Any) -> None:
-        if not _is_sip(participant):
+        if not sip.is_sip(participant):
             return
         if participant.identity not in self._legs:
             self._on_participant(participant)
@@ -200,7 +199,7 @@ class RoomObserver:
         self._call.observe(ended, source=SOURCE)
         self._call.add_event(c.EVENT_SIP_STATE, _state_event("hangup", reason))
         if not self._call.identified:
-            self._identified()
+            self.naming.finish()
         self._call.conclude()
 
     @guarded
@@ -211,15 +210,23 @@ class RoomObserver:
             self._call.observe({"dtmf_count": count}, source=SOURCE)
 
     @guarded
+    def _on_connection(self, *_: object) -> None:
+        # The room's own "disconnected" may come after the job's end, and then nobody hears it.
+        if self._room.isconnected():
+            self.scan()
+        else:
+            self._on_room_ended()
+
+    @guarded
     def _on_room_ended(self, *_: object) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
+        self.naming.cancel()
         self._call.outlives_root = False
         self._call.conclude()
         root = self._call.root
         # An unsampled root reaches no processor; one that ended before the room (livekit-agents
-        # before 1.8) has been seen already. Any other finishes the call when it ends.
-        if root is None or not root.is_recording():
+        # before 1.8) has been seen already. Any other finishes the call when it ends, if a
+        # processor of ours stands on its provider.
+        if root is None or not root.is_recording() or self._call.view is None:
             calls.close(self._call)
 
     # What it means ------------------------------------------------------------------------------
@@ -234,7 +241,7 @@ class RoomObserver:
         if primary is not None:
             if not primary.is_over:
                 self._note_leg(primary)
-            self._call.begin_leg()
+            self._call.begin_attempt()
         if leg.direction == "outbound" and self._dialed_at is not None:
             leg.invited_at = self._dialed_at
         self._primary = leg
@@ -261,7 +268,7 @@ class RoomObserver:
         self._call.observe(facts, source=SOURCE)
         if state is not None and state != "hangup":
             self._call.add_event(c.EVENT_SIP_STATE, _state_event(state))
-        self._identify_leg(leg)
+        self.naming.of_leg(leg)
 
     def _note_leg(self, leg: Leg) -> None:
         leg.told = True
@@ -271,7 +278,7 @@ class RoomObserver:
             for name, value in sip.facts_of(leg.attributes).items()
             if name in ("direction", "trunk_id", "livekit_call_id", "livekit_rule_id")
         }
-        identity = self._settings.directory.identify(
+        identity = self.naming.directory.identify(
             trunk_id=leg.attributes.get(sip.TRUNK_ID),
             host=leg.attributes.get(sip.HOSTNAME),
             attributes=leg.attributes,
@@ -289,81 +296,15 @@ class RoomObserver:
     def _leg_event(self, leg: Leg, state: str | None, reason: str | None) -> dict[str, Value]:
         stated = sip.facts_of(leg.attributes)
         event: dict[str, Value] = {c.SIP_CALL_DIRECTION: leg.direction}
-        for name, key in (("trunk_id", c.TRUNK_ID), ("livekit_call_id", c.LIVEKIT_SIP_CALL_ID)):
-            if isinstance(value := stated.get(name), str):
-                event[key] = value[: c.MAX_STRING_CHARACTERS]
+        for name in ("trunk_id", "livekit_call_id"):
+            believed = checked(name, stated.get(name))
+            if believed is not None:
+                event[believed[0]] = believed[1]
         if state is not None:
             event[c.SIP_CALL_STATE] = state
         if reason is not None:
             event[c.LIVEKIT_DISCONNECT_REASON] = reason.lower()
         return event
-
-    # Carrier, route, region ---------------------------------------------------------------------
-
-    def _identify_leg(self, leg: Leg) -> None:
-        trunk_id = leg.attributes.get(sip.TRUNK_ID) or None
-        self._identify(leg.attributes, trunk_id=trunk_id, host=leg.attributes.get(sip.HOSTNAME))
-        wanted = self._settings.directory.headers_wanted(trunk_id, leg.attributes)
-        # Outbound, what counts comes with the 200 OK: headers, and attributes made of them.
-        unanswered = leg.direction == "outbound" and leg.active_at is None
-        if unanswered and (wanted or not self._named):
-            return
-        if not wanted or leg.headers_asked:
-            if not self._tasks:
-                self._identified()
-            return
-        leg.headers_asked = True
-        task = asyncio.get_running_loop().create_task(
-            self._ask_headers(leg, wanted), context=self._context
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _ask_headers(self, leg: Leg, wanted: tuple[str, ...]) -> None:
-        try:
-            headers = await fetch_headers(self._room.local_participant, leg.identity, wanted)
-        except Exception as error:
-            # An older bridge does not know the method: the carrier stays as far as it is known.
-            warn_once("headers", "trunktrace could not read SIP headers: %s", type(error).__name__)
-            headers = {}
-        try:
-            leg.take(headers)
-            self._call.add_secrets(sip.persons_in(leg.attributes))
-            if leg is self._primary:
-                trunk_id = leg.attributes.get(sip.TRUNK_ID) or None
-                host = leg.attributes.get(sip.HOSTNAME)
-                self._identify(leg.attributes, trunk_id=trunk_id, host=host)
-                self._identified()
-        except Exception as error:
-            guard.swallowed("room.headers", error)
-
-    def _identify(
-        self, attributes: Mapping[str, str], *, trunk_id: str | None, host: str | None
-    ) -> None:
-        identity = self._settings.directory.identify(
-            trunk_id=trunk_id, host=host, attributes=attributes
-        )
-        # What lower sources say otherwise comes last, so that it is told as a conflict.
-        for name, claim in (*identity.claims().items(), *identity.refused):
-            self._call.observe(
-                {name: claim.value},
-                source=f"directory:{claim.source}",
-                rank=Rank(int(claim.rank)),
-            )
-        carrier = identity.carrier
-        self._named = carrier is not None and carrier.rank >= Rank.TRUSTED_HEADER
-
-    def _identified(self) -> None:
-        """All that can be known of the identity is known; say once what would name it for sure."""
-        self._call.identified = True
-        trunk_id = self._call.facts.trunk_id
-        if not self._named and (fix := self._settings.directory.missing_row(trunk_id)) is not None:
-            warn_once(f"carrier:{trunk_id}", "trunktrace: %s", fix)
-
-
-def _is_sip(participant: Any) -> bool:
-    kind = getattr(participant, "kind", None)
-    return isinstance(kind, int) and kind == sip.KIND_SIP
 
 
 def _state_event(state: str, reason: str | None = None) -> dict[str, Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from trunktrace.directory import Directory
+from trunktrace.errors import ConfigurationError
 from trunktrace.redaction import Redaction
 
 
@@ -28,7 +29,15 @@ class Settings:
 
         Raises ConfigurationError naming the field and the fix.
         """
+        _check("directory", directory, Directory, "give trunktrace.Directory.load(path)")
+        _check("redaction", redaction, Redaction, "give a trunktrace.Redaction(...)")
+        _check("learn_trunks", learn_trunks, bool, "give True or False")
         directory = directory if directory is not None else Directory.find()
         if redaction is None:
             redaction = Redaction.from_environment(default_country=directory.default_country)
         return cls(directory, redaction, learn_trunks)
+
+
+def _check(field_name: str, value: object, kind: type, fix: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise ConfigurationError(field_name, value, fix)

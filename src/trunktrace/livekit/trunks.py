@@ -7,15 +7,16 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-from livekit.protocol.sip import ListSIPInboundTrunkRequest, ListSIPOutboundTrunkRequest
-
 from trunktrace.directory import TrunkRow
-from trunktrace.guard import swallowing, warn_once
+from trunktrace.guard import warn_once
 from trunktrace.livekit.room import RoomObserver
 from trunktrace.livekit.settings import Settings
 
 FRESH_S: Final = 300.0
 """How long a list is believed: a worker with many jobs in one process asks once in this time."""
+
+PATIENCE_S: Final = 5.0
+"""How long a call's names wait for the list."""
 
 
 class TrunkList:
@@ -27,6 +28,8 @@ class TrunkList:
 
     async def rows(self, sip: Any) -> tuple[TrunkRow, ...]:
         """Name and metadata of every trunk. Raises what the API raises, a missing grant too."""
+        from livekit.protocol.sip import ListSIPInboundTrunkRequest, ListSIPOutboundTrunkRequest
+
         now = time.monotonic()
         if self._asked_at is None or now - self._asked_at > FRESH_S:
             inbound = await _list(sip, "inbound")(ListSIPInboundTrunkRequest())
@@ -49,21 +52,22 @@ def _rows(trunks: Iterable[Any]) -> Iterable[TrunkRow]:
 
 
 trunk_list: Final = TrunkList()
-_running: Final[set[asyncio.Task[None]]] = set()
 
 
 def learned(ctx: Any, settings: Settings, observer: RoomObserver) -> None:
     """Start learning the trunks in the background, if the settings ask for it."""
     if not settings.learn_trunks:
         return
-    task = asyncio.get_running_loop().create_task(_learn(ctx, settings, observer))
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+    observer.naming.awaiting(
+        asyncio.get_running_loop().create_task(_learn(ctx, settings, observer))
+    )
 
 
 async def _learn(ctx: Any, settings: Settings, observer: RoomObserver) -> None:
+    directory = settings.directory
     try:
-        rows = await trunk_list.rows(ctx.api.sip)
+        async with asyncio.timeout(PATIENCE_S):
+            directory = directory.with_trunks(await trunk_list.rows(ctx.api.sip))
     except Exception as error:
         warn_once(
             "trunks",
@@ -71,6 +75,4 @@ async def _learn(ctx: Any, settings: Settings, observer: RoomObserver) -> None:
             "carriers alone. Give the worker's key the SIP admin grant, or leave learn_trunks off.",
             type(error).__name__,
         )
-        return
-    with swallowing("trunks.learn"):
-        observer.use_directory(settings.directory.with_trunks(rows))
+    observer.use_directory(directory)

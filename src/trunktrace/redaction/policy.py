@@ -1,6 +1,6 @@
 """What the operator wants numbers to look like: masked, with a keyed hash, in clear only if asked.
 
-The only importer of `phonenumbers`, inside functions: loading it takes 0.1 s (`Redaction.prepare`).
+`phonenumbers` is imported inside functions: loading it takes 0.1 s (`Redaction.prepare`).
 """
 
 from __future__ import annotations
@@ -114,6 +114,8 @@ class Redaction:
     def prepare(self) -> None:
         """Load the numbering plans now (0.1 s, once a process), so that no call waits for them."""
         self.number("+12025550123")
+        if self.default_country is not None:
+            self.number("2025550123")
 
     def number(self, raw: str) -> RedactedNumber | None:
         """What may be said about a number in any form that SIP gives: URI, header, identity, bare.
@@ -190,7 +192,9 @@ def _checked_key_id(key_id: object, key: bytes | None) -> str | None:
     if key_id is None:
         return None if key is None else hashlib.sha256(key).hexdigest()[:8]
     if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
-        raise ConfigurationError("key_id", key_id, "use 1 to 32 letters, digits, `_` or `-`")
+        # Not the value: it may be the key, put in the wrong place.
+        shown = f"({len(key_id)} characters)" if isinstance(key_id, str) else type(key_id).__name__
+        raise ConfigurationError("key_id", shown, "use 1 to 32 letters, digits, `_` or `-`")
     if key is None:
         raise ConfigurationError("key_id", key_id, "give the hash key that it names, or leave out")
     return key_id

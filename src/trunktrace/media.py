@@ -1,0 +1,223 @@
+"""What windows say about the media of a call: within a time, and as a whole.
+
+A window longer than 15 s never speaks about a part of the call, only about the whole. Windows of
+different sources are never mixed: the source that was heard first speaks, as far as it covers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from trunktrace import conventions as c
+from trunktrace.belief import Value
+from trunktrace.windows import LossMethod, MediaDirection, MediaWindow
+
+LONGEST_WINDOW_S: Final = 15.0
+"""A longer window says nothing about a turn; it goes to the root and the record only."""
+
+LEAST_COVER: Final = 0.5
+"""Share of a time that windows must cover before they speak for it."""
+
+LOSS_TOLERANCE: Final = 0.02
+"""Two sources that count the same seconds may differ by this much: their clocks and edges do."""
+
+KEPT_WINDOWS: Final = 512
+
+Loss = tuple[float, LossMethod]
+Interval = tuple[float, float]
+"""(start, end) in unix seconds."""
+Teller = tuple[LossMethod, str]
+"""(method, source) of a window."""
+Disagreement = tuple[str, tuple[Value, str], tuple[Value, str]]
+"""(key, (value kept, source), (value refused, source))"""
+
+_METHODS: Final[tuple[LossMethod, ...]] = ("counted", "estimated")
+"""A count comes first: it replaces an estimate."""
+
+_COUNTS: Final = frozenset({"packet_count", "lost_count", "discarded_count"})
+_MAXIMA: Final = frozenset({"jitter_max_ms"})
+
+
+class _Sum:
+    """Windows side by side: counts summed, maxima kept, everything else a mean by time."""
+
+    __slots__ = ("_means", "_values", "seconds")
+
+    def __init__(self, windows: Iterable[MediaWindow] = ()) -> None:
+        self.seconds = 0.0
+        self._values: dict[str, Value] = {}
+        self._means: dict[str, tuple[float, float]] = {}
+        for window in windows:
+            self.take(window)
+
+    def take(self, window: MediaWindow) -> None:
+        self.seconds += window.duration_s
+        weight = max(window.duration_s, 1e-9)
+        for name, value in window.measures().items():
+            if isinstance(value, str):
+                self._values[name] = value
+            elif name in _COUNTS:
+                self._values[name] = int(self._values.get(name, 0)) + int(value)
+            elif name in _MAXIMA:
+                self._values[name] = max(float(self._values.get(name, value)), float(value))
+            else:
+                total, length = self._means.get(name, (0.0, 0.0))
+                self._means[name] = (total + value * weight, length + weight)
+
+    def values(self) -> dict[str, Value]:
+        means = {name: total / length for name, (total, length) in self._means.items()}
+        return {**self._values, **means}
+
+
+class _Totals:
+    """One teller's windows of one leg and direction, as a whole."""
+
+    __slots__ = ("_long", "_short")
+
+    def __init__(self) -> None:
+        self._short = _Sum()
+        self._long: tuple[MediaWindow, ...] = ()
+
+    def add(self, window: MediaWindow) -> None:
+        if window.duration_s <= LONGEST_WINDOW_S:
+            self._short.take(window)
+            return
+        # A running total replaces what it covers; windows side by side stand together.
+        rest = (w for w in self._long if not (window.start <= w.start and w.end <= window.end))
+        self._long = (*rest, window)[-KEPT_WINDOWS:]
+
+    def values(self) -> dict[str, Value]:
+        """From the long windows or the short ones, whichever tell of more time."""
+        long = _Sum(self._long)
+        tells_more = self._long and long.seconds >= self._short.seconds
+        return (long if tells_more else self._short).values()
+
+
+class MediaBook:
+    """The windows of a call: recent short ones of the trunk leg in full, everything in totals."""
+
+    __slots__ = ("_recent", "_totals")
+
+    def __init__(self) -> None:
+        self._recent: dict[tuple[str, Teller], deque[MediaWindow]] = {}
+        self._totals: dict[tuple[str, str], dict[Teller, _Totals]] = {}
+
+    def add(self, window: MediaWindow) -> Disagreement | None:
+        """Take a window; what it contradicts, if another source said otherwise of the same time."""
+        teller: Teller = (window.loss_method, window.source)
+        place = (window.leg, window.direction)
+        self._totals.setdefault(place, {}).setdefault(teller, _Totals()).add(window)
+        if window.leg != "trunk" or window.loss_ratio is None:
+            return None
+        if window.duration_s > LONGEST_WINDOW_S:
+            return None
+        refuted = self._contradicted(window)
+        recent = self._recent.setdefault((window.direction, teller), deque(maxlen=KEPT_WINDOWS))
+        recent.append(window)
+        return refuted
+
+    def loss(self, direction: MediaDirection, *times: Interval) -> Loss | None:
+        """The trunk leg's loss within these times; None where windows cover less than half."""
+        if not times:
+            return None
+        for method in _METHODS:
+            for (towards, teller), recent in self._recent.items():
+                if towards == direction and teller[0] == method:
+                    found = _weighted(_near(recent, times), times)
+                    if found is not None:
+                        return found, method
+        return None
+
+    def root_values(self, leg: str, direction: str) -> dict[str, Value]:
+        """Attributes of the root for one leg and direction, over the whole call."""
+        values: dict[str, Value] = {}
+        for name, value in self._whole(leg, direction).items():
+            key = c.media_key(leg, direction, name) or c.ROUND_TRIP_KEYS.get((leg, name))
+            if key is not None:
+                values[key] = value
+        if leg == "trunk" and (worst := self._worst()) is not None:
+            values |= {c.RTP_LOSS_RATIO: worst[0], c.RTP_LOSS_METHOD: worst[1]}
+        return values
+
+    def _tellers(self, leg: str, direction: str) -> Iterator[tuple[Teller, dict[str, Value]]]:
+        """What each teller says of the whole, those who count first."""
+        told = self._totals.get((leg, direction), {})
+        for method in _METHODS:
+            for teller, totals in told.items():
+                if teller[0] == method:
+                    yield teller, totals.values()
+
+    def _whole(self, leg: str, direction: str) -> dict[str, Value]:
+        whole: dict[str, Value] = {}
+        for _, values in self._tellers(leg, direction):
+            whole = {**values, **whole}
+        return whole
+
+    def _worst(self) -> Loss | None:
+        """The worse direction of the trunk leg."""
+        known: list[Loss] = []
+        for direction in ("in", "out"):
+            for (method, _), values in self._tellers("trunk", direction):
+                if isinstance(ratio := values.get("loss_ratio"), float):
+                    known.append((ratio, method))
+                    break
+        return max(known, default=None)
+
+    def _contradicted(self, window: MediaWindow) -> Disagreement | None:
+        """What an earlier source said otherwise of the same time by the same method."""
+        if window.loss_ratio is None:
+            return None
+        times = ((window.start, window.end),)
+        for (towards, (method, source)), recent in self._recent.items():
+            if (towards, method) != (window.direction, window.loss_method):
+                continue
+            if source == window.source:
+                return None
+            said = _weighted(_near(recent, times), times)
+            if said is not None and abs(said - window.loss_ratio) > LOSS_TOLERANCE:
+                key = c.MEDIA_KEYS["trunk", window.direction, "loss_ratio"]
+                return key, (said, source), (window.loss_ratio, window.source)
+        return None
+
+
+def _near(recent: deque[MediaWindow], times: Sequence[Interval]) -> Iterator[MediaWindow]:
+    """The windows that can overlap the times, newest first."""
+    earliest = min(start for start, _ in times)
+    for window in reversed(recent):
+        # Windows come about in the order of their time; none is longer than this.
+        if window.end < earliest - LONGEST_WINDOW_S:
+            return
+        yield window
+
+
+def _weighted(windows: Iterable[MediaWindow], times: Sequence[Interval]) -> float | None:
+    """Mean loss, weighted by overlap; None if the windows cover too little of the times."""
+    parts: list[tuple[float, float, float]] = []
+    for window in windows:
+        for start, end in times:
+            low, high = max(window.start, start), min(window.end, end)
+            if low <= high and window.loss_ratio is not None:
+                parts.append((low, high, window.loss_ratio))
+    if not parts:
+        return None
+    length = sum(end - start for start, end in times)
+    if length <= 0:
+        return parts[0][2]
+    if _covered(parts) < LEAST_COVER * length:
+        return None
+    if len({ratio for _, _, ratio in parts}) == 1:
+        # Not the mean of equals, which rounding makes another number.
+        return parts[0][2]
+    weight = sum(high - low for low, high, _ in parts)
+    return sum((high - low) * ratio for low, high, ratio in parts) / weight
+
+
+def _covered(parts: list[tuple[float, float, float]]) -> float:
+    """Length of the union of the parts."""
+    total, reached = 0.0, float("-inf")
+    for low, high, _ in sorted(parts):
+        total += max(0.0, high - max(low, reached))
+        reached = max(reached, high)
+    return total

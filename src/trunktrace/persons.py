@@ -1,0 +1,41 @@
+"""What a call says of the persons in it: numbers masked, and no text that holds one in clear."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+from trunktrace import conventions as c
+from trunktrace.belief import Value, believable_text
+from trunktrace.dropped import drop_value
+from trunktrace.redaction import Redaction, scrub
+
+
+class Persons:
+    """Applies one redaction to the facts of one call; read from the environment on first use."""
+
+    __slots__ = ("_redaction",)
+
+    def __init__(self, redaction: Redaction | None) -> None:
+        self._redaction = redaction
+
+    def party(self, name: str, value: object) -> dict[str, Value]:
+        """Attributes for `caller_number` or `callee_number`; dropped where that is no text."""
+        if believable_text(value) is None or not isinstance(value, str):
+            drop_value(name, value)
+            return {}
+        role: Literal["caller", "callee"] = "caller" if name == "caller_number" else "callee"
+        return dict(self._asked().party(role, value))
+
+    def clean(self, key: str, value: Value, secrets: Collection[str]) -> Value:
+        """Text without numbers, SIP users and, in a Call-ID, the host's IP address."""
+        if not isinstance(value, str):
+            return value
+        if key == c.SIP_CALL_ID:
+            value = self._asked().call_id(value) or value
+        return scrub(value, secrets)
+
+    def _asked(self) -> Redaction:
+        if self._redaction is None:
+            self._redaction = Redaction.from_environment()
+        return self._redaction

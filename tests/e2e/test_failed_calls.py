@@ -1,0 +1,183 @@
+"""Outbound calls that fail: livekit-api raises its own SipCallError into the entrypoint.
+
+Each of the four calls is placed twice: through trunktrace's exporters, and with the span processor
+alone. All eight run at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from . import checks
+from .bridge import ANSWERED, BUSY, NO_ANSWER, UNAVAILABLE, Outcome
+from .calls import CONVERSATION, LOCAL, TELNYX, TWILIO, Carrier, CallTruth, outbound
+from .conftest import ENVIRONMENT, USER, WorkerFactory
+from .harness import CallResult, collect, place_call
+from .jaeger_api import JaegerApi, Span, root, tree
+
+PLANS: Mapping[str, tuple[Carrier, Mapping[str, Outcome]]] = {
+    "486": (TELNYX, {TELNYX.trunk_id: BUSY}),
+    "503": (LOCAL, {LOCAL.trunk_id: UNAVAILABLE}),
+    "503 then 200": (LOCAL, {LOCAL.trunk_id: UNAVAILABLE, TWILIO.trunk_id: ANSWERED}),
+    "no answer": (TWILIO, {TWILIO.trunk_id: NO_ANSWER}),
+}
+PROVIDERS = ("environment", "user")
+
+Calls = Mapping[tuple[str, str], CallResult]
+
+
+@pytest.fixture(scope="session")
+def placed(workers: WorkerFactory) -> Calls:
+    """Every plan with every provider."""
+    by_provider = {"environment": workers(ENVIRONMENT), "user": workers(USER)}
+
+    async def every() -> dict[tuple[str, str], CallTruth]:
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                (provider, plan): group.create_task(
+                    place_call(worker, outbound(carrier), outcomes, CONVERSATION[:1])
+                )
+                for provider, worker in by_provider.items()
+                for plan, (carrier, outcomes) in PLANS.items()
+            }
+        return {key: task.result() for key, task in tasks.items()}
+
+    truths = asyncio.run(every())
+    return {key: collect(by_provider[key[0]], truth) for key, truth in truths.items()}
+
+
+@pytest.fixture(params=PROVIDERS)
+def provider(request: pytest.FixtureRequest) -> str:
+    """With our exporters, and with the processor alone."""
+    return str(request.param)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_every_span_reaches_jaeger(placed: Calls, provider: str, plan: str) -> None:
+    """What ended in the job process is what Jaeger has, the root among it."""
+    call = placed[provider, plan]
+    assert len(call.ended_spans) >= 6
+    assert call.ended_spans <= {span.span_id for span in call.spans}, tree(call.spans)
+    assert root(call.spans).name == "job_entrypoint"
+
+
+@pytest.mark.parametrize(
+    "plan, code, reason", [("486", 486, "Busy Here"), ("503", 503, "Service Unavailable")]
+)
+def test_the_failure_is_found_by_carrier_and_code(
+    placed: Calls, provider: str, plan: str, code: int, reason: str
+) -> None:
+    """Jaeger finds the call by its carrier and its final code, which only the exception knew."""
+    call = placed[provider, plan]
+    wanted = {"trunk.carrier": call.truth.carrier.name, checks.CODE: str(code)}
+    found = JaegerApi(call.worker.jaeger.query).find_traces(call.worker.service, wanted)
+    assert list(found) == [call.truth.trace_id]
+    top = root(call.spans)
+    assert top.attributes[checks.CODE] == code
+    assert top.attributes["sip.response.reason"] == reason
+    assert top.attributes["sip.attempt_count"] == 1
+
+
+@pytest.mark.parametrize("plan", ["486", "503", "no answer"])
+def test_the_users_exception_is_the_traces(placed: Calls, provider: str, plan: str) -> None:
+    """The entrypoint's own exception passes through: LiveKit's root span records it."""
+    (raised,) = [one for one in root(placed[provider, plan].spans).events if one.name == "exception"]
+    wanted = "ServerError" if plan == "no answer" else "SipCallError"
+    assert raised.attributes["exception.type"].endswith(wanted)
+
+
+@pytest.mark.parametrize("plan", ["486", "503", "no answer"])
+def test_open_and_later_spans_carry_the_facts(placed: Calls, provider: str, plan: str) -> None:
+    """Trunk and direction from the dial on, the code from the failure on."""
+    call = placed[provider, plan]
+    facts = _facts(call)
+    dialed, failed = (_ns(call, event) for event in ("dial", "dial_failed"))
+    since = {key: failed if key == checks.CODE else dialed for key in facts}
+    assert checks.lacking(checks.during(call), facts, since) == []
+    assert checks.contradicting(call.spans, facts) == []
+
+
+@pytest.mark.parametrize("plan", ["486", "503", "no answer"])
+def test_late_facts_reach_every_span(placed: Calls, plan: str) -> None:
+    """With LateFactsExporter also the spans before the dial carry trunk and code."""
+    call = placed["environment", plan]
+    facts = _facts(call)
+    assert checks.lacking(call.spans, facts, dict.fromkeys(facts, 0)) == []
+
+
+def test_no_answer_has_no_code(placed: Calls, provider: str) -> None:
+    """Nobody answered, so no span has a final code: the API's 408 is not SIP's."""
+    call = placed[provider, "no answer"]
+    assert [span.name for span in call.spans if checks.CODE in span.attributes] == []
+    top = root(call.spans)
+    assert "sip.response.reason" not in top.attributes
+    assert _reasons(top) <= {"user_unavailable"}
+
+
+def test_a_503_leaves_like_a_hangup_and_is_none(placed: Calls, provider: str) -> None:
+    """LiveKit says CLIENT_INITIATED; the trace says 503, and not who hung up."""
+    top = root(placed[provider, "503"].spans)
+    assert _reasons(top) <= {"client_initiated"}
+    assert "sip.hangup.source" not in top.attributes
+    assert "sip.call.outcome" not in top.attributes
+
+
+def test_a_failover_ends_at_the_second_trunk(placed: Calls, provider: str) -> None:
+    """503, then 200 elsewhere: the call is the second trunk's, and answered."""
+    call = placed[provider, "503 then 200"]
+    assert call.truth.attempts == [f"{LOCAL.trunk_id}:503", f"{TWILIO.trunk_id}:200"]
+    top = root(call.spans)
+    assert top.attributes["trunk.carrier"] == TWILIO.name
+    assert top.attributes["trunk.id"] == TWILIO.trunk_id
+    assert top.attributes[checks.CODE] == 200
+    assert top.attributes["sip.attempt_count"] == 2
+    assert top.attributes["sip.call.outcome"] == "answered"
+    if provider == "environment":
+        # An attribute cannot be taken off an open span: the processor alone leaves the 503's.
+        assert "sip.response.reason" not in top.attributes
+
+
+def test_spans_after_a_failover_carry_the_second_trunk(placed: Calls, provider: str) -> None:
+    """No span that was open after the second dial names the first trunk or its 503."""
+    call = placed[provider, "503 then 200"]
+    facts, since = checks.facts_of(call.truth), checks.known_at(call)
+    assert checks.lacking(checks.during(call), facts, since) == []
+    later = [span for span in call.spans if span.end_ns > since["trunk.carrier"]]
+    assert checks.contradicting(later, facts) == []
+    assert {"user_turn", "llm_request", "tts_request"} <= {span.name for span in later}
+
+
+def test_an_outbound_call_has_its_times(placed: Calls, provider: str) -> None:
+    """Setup and post-dial delay are measured from the request of the attempt that was answered."""
+    call = placed[provider, "503 then 200"]
+    top = root(call.spans)
+    dialed = call.note("dial", trunk_id=TWILIO.trunk_id)["t"]
+    assert call.truth.answered is not None
+    setup = (call.truth.answered - dialed) * 1000
+    assert top.attributes["sip.setup_ms"] == pytest.approx(setup, abs=250)
+    assert 0 < top.attributes["sip.pdd_ms"] <= top.attributes["sip.setup_ms"]
+
+
+def _facts(call: CallResult) -> dict[str, Any]:
+    """What is true of a call that nobody answered."""
+    facts = checks.facts_of(call.truth)
+    del facts[checks.CODEC]
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _ns(call: CallResult, event: str) -> int:
+    (note,) = call.notes(event)
+    return int(note["t"] * 1e9)
+
+
+def _reasons(top: Span) -> set[str]:
+    """Why the callee's leg left, in LiveKit's words; empty if the agent left before it."""
+    return {
+        event.attributes["livekit.disconnect_reason"]
+        for event in top.events
+        if event.name == "sip.state" and event.attributes["sip.call.state"] == "hangup"
+    }
