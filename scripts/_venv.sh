@@ -19,10 +19,9 @@ find_python() {
     return 1
 }
 
-# use_venv FOLDER EXTRA: FOLDER has trunktrace[EXTRA] of this checkout, and $python is its Python.
-use_venv() {
+# make_venv FOLDER: FOLDER is a virtual environment, and $python is its Python.
+make_venv() {
     folder=$1
-    extra=$2
     python=$folder/bin/python
     if ! "$python" -c 'import pip' >/dev/null 2>&1; then
         base=$(find_python) || exit 1
@@ -34,6 +33,12 @@ use_venv() {
             exit 1
         fi
     fi
+}
+
+# use_venv FOLDER EXTRA: FOLDER has trunktrace[EXTRA] of this checkout, and $python is its Python.
+use_venv() {
+    make_venv "$1"
+    extra=$2
     # Installed again only when the project's metadata changed: a second run starts at once.
     stamp=$folder/.trunktrace-$extra
     if ! cmp -s "$here/pyproject.toml" "$stamp"; then

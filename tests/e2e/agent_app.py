@@ -201,6 +201,7 @@ async def run_job(ctx: JobContext) -> None:
     job: Job = json.loads(ctx.job.metadata or "{}")
     options = room_io.RoomOptions()
     if "link" in job:
+        await ctx.connect()  # LiveKit wants it so where the participant is named
         options.participant_identity = job["link"]
     if "attempts" in job:
         # Named, because the leg of a failed attempt may still be in the room.

@@ -6,6 +6,7 @@ session takes as its caller); a name that a version does not have is left out.
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import wrapt
 
+from trunktrace.export import environment
 from trunktrace.guard import swallowing, warn_once
 from trunktrace.livekit import pickling, providers
 from trunktrace.livekit.job import current_job, note_session, observer_of_session
@@ -132,6 +134,10 @@ class Patches:
             self._waiting = False
 
     def _patch_all(self) -> None:
+        if multiprocessing.parent_process() is not None:
+            # A job process has time now; when its job comes, somebody is on the phone.
+            with swallowing("patches.preload"):
+                environment.preload()
         for module, path, wrapper in _OBSERVED:
             with swallowing(f"patches.{path}"):
                 self._patch(module, path, wrapper)
