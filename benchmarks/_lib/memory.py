@@ -44,7 +44,7 @@ class Memory:
 
 def own_facts(number: int) -> dict[str, Value]:
     """Twelve facts (8 strings, 2 ints, 2 floats) whose values no other call shares."""
-    words = ("carrier", "route", "region", "codec", "transport", "media_encryption")
+    words = ("carrier", "route", "region", "codec", "session_id", "provider_call_id")
     facts: dict[str, Value] = {word: f"{word}-{number}" for word in words}
     facts |= {"trunk_id": f"ST_{number:012d}", "call_id": f"{number:032x}"}
     facts |= {"status_code": 300 + number % 400, "clock_rate_hz": 8000 + number}

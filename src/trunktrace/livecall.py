@@ -27,7 +27,7 @@ from trunktrace.facts import (
     checked,
 )
 from trunktrace.guard import guarded
-from trunktrace.merge import Claim, conflict_event, disagree
+from trunktrace.merge import LEG_KEYS, RESULT_KEYS, Claim, conflict_event, disagree
 from trunktrace.persons import Persons
 from trunktrace.redaction import Redaction, secrets_of
 from trunktrace.spans import SpanBook, View
@@ -53,24 +53,6 @@ _MOST_LEGS: Final = 256
 
 Names = frozenset[str]
 _NONE: Final[Names] = frozenset()
-
-LEG_KEYS: Final = frozenset(
-    {
-        c.TRUNK_CARRIER,
-        c.TRUNK_ROUTE,
-        c.TRUNK_REGION,
-        c.TRUNK_ID,
-        c.SIP_RESPONSE_STATUS_CODE,
-        c.SIP_RESPONSE_REASON,
-        c.SIP_CALL_OUTCOME,
-        c.SIP_CALL_OUTCOME_DETAIL,
-        c.SIP_CALL_ID,
-        c.SIP_PROVIDER_CALL_ID,
-        c.LIVEKIT_SIP_CALL_ID,
-        c.RTP_CODEC,
-    }
-)
-"""What belongs to one leg or attempt, and goes when the call turns to another."""
 
 
 class LiveCall:
@@ -264,7 +246,8 @@ class LiveCall:
             kept = {
                 key: value
                 for key, value in self.attributes.items()
-                if key not in LEG_KEYS or self._claim_on(key)[0] is Rank.USER
+                if key not in LEG_KEYS
+                or (key not in RESULT_KEYS and self._claim_on(key)[0] is Rank.USER)
             }
             self.former = (*self.former, self.attributes)[-_MOST_FORMER:]
             self.attributes = kept

@@ -1,4 +1,4 @@
-"""Who is believed: rank by kind of fact, and the event that says when two sources disagree."""
+"""Who is believed, what belongs to one attempt only, and how a disagreement is told."""
 
 from __future__ import annotations
 
@@ -17,6 +17,35 @@ _TOLERANCE: Final = {
     c.SIP_RING_MS: 500.0,
     c.SIP_CALL_DURATION_MS: 1000.0,
 }
+
+
+RESULT_KEYS: Final = frozenset(
+    {
+        c.SIP_RESPONSE_STATUS_CODE,
+        c.SIP_RESPONSE_REASON,
+        c.SIP_CALL_OUTCOME,
+        c.SIP_CALL_OUTCOME_DETAIL,
+    }
+)
+"""What became of one attempt: gone with it, even if the agent's own code had recorded it."""
+
+LEG_KEYS: Final = frozenset(
+    {
+        c.TRUNK_CARRIER,
+        c.TRUNK_ROUTE,
+        c.TRUNK_REGION,
+        c.TRUNK_ID,
+        c.SIP_RESPONSE_STATUS_CODE,
+        c.SIP_RESPONSE_REASON,
+        c.SIP_CALL_OUTCOME,
+        c.SIP_CALL_OUTCOME_DETAIL,
+        c.SIP_CALL_ID,
+        c.SIP_PROVIDER_CALL_ID,
+        c.LIVEKIT_SIP_CALL_ID,
+        c.RTP_CODEC,
+    }
+)
+"""What belongs to one leg or attempt, and goes when the call turns to another."""
 
 
 def disagree(key: str, old: Value, new: Value) -> bool:

@@ -25,7 +25,7 @@ import math
 import multiprocessing.util
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
 
 from livekit import api, rtc
 from livekit.agents import (

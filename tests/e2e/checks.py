@@ -97,7 +97,9 @@ class Coverage:
     too_early: int
 
     def __str__(self) -> str:
-        return f"{self.part}: {self.complete} of {self.spans} carry all, {self.too_early} too early"
+        return (
+            f"{self.complete} of {self.spans} spans carry all six, {self.too_early} ended too early"
+        )
 
 
 def coverage(call: CallResult) -> list[Coverage]:

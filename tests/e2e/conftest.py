@@ -19,12 +19,14 @@ from .worker import Worker, WorkerOptions
 HASH_KEY = "a key of more than sixteen bytes"
 USER = WorkerOptions(provider="user", idle=2)
 """The worker of most tests whose user owns the provider: the span processor alone."""
-ENVIRONMENT = WorkerOptions(
-    provider="environment", idle=2, env={"TRUNKTRACE_HASH_KEY": HASH_KEY}
-)
+ENVIRONMENT = WorkerOptions(provider="environment", idle=2, env={"TRUNKTRACE_HASH_KEY": HASH_KEY})
 """The worker of most tests that go through trunktrace's two exporters."""
 
+Measured = Callable[[str, object], None]
+"""Takes the name of a number and the number."""
+
 _HERE = Path(__file__).resolve().parent
+_MEASURED = pytest.StashKey[dict[str, object]]()
 _LOGS = pytest.StashKey[dict[str, Path]]()
 _TAIL = 40
 
@@ -33,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+    # It looks at what all the others sent.
+    items.sort(key=lambda item: item.path == _HERE / "test_no_number_leaves.py")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -71,6 +75,23 @@ def _short(line: str) -> str:
     if not isinstance(fields, dict):
         return line
     return " ".join(str(fields.get(name, "")) for name in ("level", "name", "message", "exc_info"))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what the tests measured: numbers that no assertion can hold exactly."""
+    measured = config.stash.get(_MEASURED, {})
+    if measured:
+        terminalreporter.section("measured end to end")
+    for name, value in measured.items():
+        terminalreporter.write_line(f"{name}: {value}")
+
+
+@pytest.fixture(scope="session")
+def measured(pytestconfig: pytest.Config) -> Measured:
+    """What it is given is printed at the end of the run."""
+    return pytestconfig.stash.setdefault(_MEASURED, {}).__setitem__
 
 
 @pytest.fixture(scope="session")

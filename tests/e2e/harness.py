@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from .bridge import Bridge, Outcome
 from .caller import SipCaller
 from .calls import CONVERSATION, CallTruth, Turn
 from .jaeger_api import JaegerApi, Trace, complete
-from .polling import until_async
+from .polling import until, until_async
 from .worker import Worker
 
 TRACE_DEADLINE_S = 20.0
@@ -30,11 +31,8 @@ class CallResult:
     raw: str
     """The trace as Jaeger answered it, to search for what must not be there."""
     worker: Worker
-
-    @property
-    def ended_spans(self) -> set[str]:
-        """Ids of the spans that the program ended, as its own witness counted them."""
-        return _ended_spans(self.worker, self.truth)
+    ended_spans: frozenset[str]
+    """Ids of the spans that the program ended, as its own witness counted them."""
 
     def notes(self, event: str, **fields: Any) -> list[dict[str, Any]]:
         """What the program told about this call."""
@@ -116,18 +114,38 @@ async def place_call(
 def collect(worker: Worker, truth: CallTruth) -> CallResult:
     """The call's trace as soon as all of it is in Jaeger; AssertionError when it never is."""
     assert truth.trace_id is not None, f"no job started in {truth.room}"
+    process_left(worker, truth)
     jaeger = JaegerApi(worker.jaeger.query)
+    ended = frozenset(note["span_id"] for note in worker.notes("span", trace_id=truth.trace_id))
     spans = jaeger.wait_for_trace(
         truth.trace_id,
-        lambda spans: complete(spans) and _ended_spans(worker, truth) <= _ids(spans),
+        lambda spans: complete(spans) and ended <= {span.span_id for span in spans},
         deadline_s=TRACE_DEADLINE_S,
     )
-    return CallResult(truth, spans, jaeger.raw_trace(truth.trace_id), worker)
+    return CallResult(truth, spans, jaeger.raw_trace(truth.trace_id), worker, ended)
 
 
-def run_inbound(worker: Worker, truth: CallTruth) -> CallResult:
+def process_left(worker: Worker, truth: CallTruth) -> None:
+    """Wait until the job's process is gone; a thread has none, and its program goes on."""
+    pid = truth.job_pid
+    if pid is None or pid == worker.child.pid:
+        return
+
+    def gone() -> bool:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(gone, deadline_s=_JOB_S, what=f"the process of {truth.room} has left")
+
+
+def run_inbound(
+    worker: Worker, truth: CallTruth, conversation: Sequence[Turn] = CONVERSATION
+) -> CallResult:
     """`answer_call` and `collect`, for tests that are not coroutines."""
-    asyncio.run(answer_call(worker, truth))
+    asyncio.run(answer_call(worker, truth, conversation))
     return collect(worker, truth)
 
 
@@ -141,14 +159,6 @@ def run_outbound(worker: Worker, truth: CallTruth, outcomes: Mapping[str, Outcom
     """`place_call` and `collect`, for tests that are not coroutines."""
     asyncio.run(place_call(worker, truth, outcomes))
     return collect(worker, truth)
-
-
-def _ended_spans(worker: Worker, truth: CallTruth) -> set[str]:
-    return {one["span_id"] for one in worker.notes("span", trace_id=truth.trace_id)}
-
-
-def _ids(spans: Trace) -> set[str]:
-    return {span.span_id for span in spans}
 
 
 async def dispatch(worker: Worker, truth: CallTruth, metadata: Mapping[str, object]) -> None:

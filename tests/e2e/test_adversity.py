@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +14,9 @@ import pytest
 from . import checks
 from .caller import SipCaller
 from .calls import CONVERSATION, LOCAL, TELNYX, TWILIO, CallTruth, inbound
-from .harness import CallResult, answer_call, collect, job_started
+from .conftest import Measured, WorkerFactory
+from .harness import CallResult, answer_call, collect, job_started, process_left
 from .jaeger_api import JaegerApi, Trace, root
-from .polling import until
 from .servers import HOST, JaegerServer, LiveKitServer
 from .worker import Worker, WorkerOptions
 
@@ -42,32 +40,20 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(
-    livekit: LiveKitServer,
-    jaeger: JaegerServer,
-    tmp_path_factory: pytest.TempPathFactory,
-    logs: dict[str, Path],
-) -> Iterator[Mapping[str, Killed]]:
+def killed(workers: WorkerFactory) -> Mapping[str, Killed]:
     """With our exporters and with the processor alone, at the same time."""
     env = {"OTEL_BSP_SCHEDULE_DELAY": "200"}
-    with ExitStack() as stack:
-        running: dict[str, Worker] = {}
-        for one in PROVIDERS:
-            options = WorkerOptions(provider=one, env=env)
-            running[one] = Worker(tmp_path_factory.mktemp("killed"), livekit, jaeger, options)
-            logs[running[one].agent_name] = running[one].log
-            running[one].launch()
-        for worker in running.values():
-            stack.enter_context(worker)
+    running = workers.several(*(WorkerOptions(provider=one, env=env) for one in PROVIDERS))
 
-        async def every() -> list[Killed]:
-            return await asyncio.gather(*map(_kill, running.values()))
+    async def every() -> list[Killed]:
+        return await asyncio.gather(*map(_kill, running))
 
-        yield dict(zip(running, asyncio.run(every()), strict=True))
+    return dict(zip(PROVIDERS, asyncio.run(every()), strict=True))
 
 
 async def _kill(worker: Worker) -> Killed:
     truth = inbound(TELNYX)
+    worker.truths.append(truth)
     caller = SipCaller(worker.livekit, truth)
     await caller.join(dispatch=worker.agent_name)
     await caller.publish()
@@ -158,13 +144,12 @@ def _call(worker: Worker, left_s: dict[str, float], name: str) -> CallTruth:
     return truth
 
 
-def test_a_call_does_not_notice_that_jaeger_is_away(
-    outage: Outage, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_call_does_not_notice_that_jaeger_is_away(outage: Outage, measured: Measured) -> None:
     """Every turn is answered, as fast as ever, and the process leaves in time."""
     usual, slowest = (_slowest_answer(one) for one in (outage.before.truth, outage.during))
-    record_property("slowest answer", f"{slowest:.2f} s, with Jaeger {usual:.2f} s")
-    record_property("left after", {name: f"{at:.2f} s" for name, at in outage.left_s.items()})
+    measured("slowest answer of a turn, Jaeger away", f"{slowest:.2f} s; with it {usual:.2f} s")
+    for name, seconds in outage.left_s.items():
+        measured(f"process left, {name} the outage", f"{seconds:.2f} s after its job")
     assert len(outage.during.turns) == len(CONVERSATION)
     assert slowest < MOST_TO_ANSWER_S
     assert outage.left_s["during"] < MOST_TO_LEAVE_S
@@ -183,7 +168,7 @@ def test_a_call_does_not_wait_for_a_backend_that_hangs(
     jaeger: JaegerServer,
     tmp_path: Path,
     logs: dict[str, Path],
-    record_property: Callable[[str, object], None],
+    measured: Measured,
 ) -> None:
     """Whoever accepts the spans' connection and never answers holds nobody up."""
     options = WorkerOptions(provider="environment", env={"OTEL_BSP_SCHEDULE_DELAY": "200"})
@@ -193,7 +178,7 @@ def test_a_call_does_not_wait_for_a_backend_that_hangs(
             logs[worker.agent_name] = worker.log
             truth = asyncio.run(answer_call(worker, inbound(TWILIO), CONVERSATION[:1]))
             left_s = _seconds_to_leave(worker, truth)
-    record_property("left after", f"{left_s:.2f} s")
+    measured("process left, backend hangs", f"{left_s:.2f} s after its job")
     assert _slowest_answer(truth) < MOST_TO_ANSWER_S
     assert left_s < MOST_TO_LEAVE_S
 
@@ -207,14 +192,5 @@ def _slowest_answer(truth: CallTruth) -> float:
 def _seconds_to_leave(worker: Worker, truth: CallTruth) -> float:
     """From the end of the job to the end of its process."""
     ended = worker.wait_for_note("ended", room=truth.room)["t"]
-    assert truth.job_pid is not None
-
-    def gone() -> bool:
-        try:
-            os.kill(truth.job_pid or 0, 0)
-        except ProcessLookupError:
-            return True
-        return False
-
-    until(gone, deadline_s=30.0, what="the job's process has left")
+    process_left(worker, truth)
     return float(time.time() - ended)

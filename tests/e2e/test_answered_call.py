@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
 from . import checks
 from .calls import LOCAL, TELNYX, TWILIO, CallTruth, inbound
-from .conftest import ENVIRONMENT, HASH_KEY, USER, WorkerFactory
+from .conftest import ENVIRONMENT, HASH_KEY, USER, Measured, WorkerFactory
 from .harness import CallResult, answer_call, collect
 from .jaeger_api import JaegerApi, Span, root, tree
 from .worker import WorkerOptions
@@ -86,11 +86,8 @@ def test_the_call_is_found_by_its_carrier(call: CallResult) -> None:
     assert call.truth.trace_id not in jaeger.find_traces(call.worker.service, others)
 
 
-def test_every_span_reaches_jaeger(
-    call: CallResult, record_property: Callable[[str, object], None]
-) -> None:
+def test_every_span_reaches_jaeger(call: CallResult) -> None:
     """What ended in the job process is what Jaeger has, in one trace below one root."""
-    record_property("spans", len(call.spans))
     assert root(call.spans).name == "job_entrypoint"
     assert len(call.ended_spans) > 50
     arrived = {span.span_id: span for span in call.spans}
@@ -101,13 +98,12 @@ def test_every_span_reaches_jaeger(
 
 
 def test_spans_carry_what_is_known_while_they_are_open(
-    call: CallResult, record_property: Callable[[str, object], None]
+    call: CallResult, measured: Measured
 ) -> None:
     """Carrier, route, region, direction, code and codec are on all that was open or came later."""
     facts, since = checks.facts_of(call.truth), checks.known_at(call)
     for line in checks.coverage(call):
-        record_property(f"{call.worker.options.provider} {line.part}", str(line))
-        print(f"{call.worker.options.provider}: {line}")
+        measured(f"{call.worker.options.provider}, {line.part}", line)
     assert checks.lacking(checks.during(call), facts, since) == []
     assert checks.contradicting(call.spans, facts) == []
 
@@ -166,7 +162,9 @@ def test_the_root_knows_the_ids(call: CallResult, top: Span) -> None:
 def test_the_root_knows_the_times(call: CallResult, top: Span) -> None:
     """Setup lasts from the room's making to the answer, the call from there to the hang-up."""
     truth = call.truth
-    assert truth.asked and truth.answered and truth.hung_up
+    assert truth.asked is not None
+    assert truth.answered is not None
+    assert truth.hung_up is not None
     longest_setup = (truth.answered - truth.asked) * 1000
     assert 0 < top.attributes["sip.setup_ms"] < longest_setup + 250
     duration = (truth.hung_up - truth.answered) * 1000
@@ -215,7 +213,7 @@ def test_a_turns_spans_carry_the_loss_of_its_speech(call: CallResult) -> None:
     A span that ended before the loss was counted has none, but with LateFactsExporter.
     """
     late = call.worker.options.provider != "user"
-    counted = [one for one in call.notes("loss", direction="in")]
+    counted = call.notes("loss", direction="in")
     heard = [span for span in call.spans if span.name == "user_turn"]
     spoken = [span for span in call.spans if span.name == "agent_turn"]
     assert len(counted) == len(heard) == len(spoken) - 1 == len(LOSSES)

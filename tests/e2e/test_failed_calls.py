@@ -14,7 +14,7 @@ import pytest
 
 from . import checks
 from .bridge import ANSWERED, BUSY, NO_ANSWER, UNAVAILABLE, Outcome
-from .calls import CONVERSATION, LOCAL, TELNYX, TWILIO, Carrier, CallTruth, outbound
+from .calls import CONVERSATION, LOCAL, TELNYX, TWILIO, CallTruth, Carrier, outbound
 from .conftest import ENVIRONMENT, USER, WorkerFactory
 from .harness import CallResult, collect, place_call
 from .jaeger_api import JaegerApi, Span, root, tree
@@ -85,7 +85,9 @@ def test_the_failure_is_found_by_carrier_and_code(
 @pytest.mark.parametrize("plan", ["486", "503", "no answer"])
 def test_the_users_exception_is_the_traces(placed: Calls, provider: str, plan: str) -> None:
     """The entrypoint's own exception passes through: LiveKit's root span records it."""
-    (raised,) = [one for one in root(placed[provider, plan].spans).events if one.name == "exception"]
+    (raised,) = [
+        one for one in root(placed[provider, plan].spans).events if one.name == "exception"
+    ]
     wanted = "ServerError" if plan == "no answer" else "SipCallError"
     assert raised.attributes["exception.type"].endswith(wanted)
 

@@ -11,7 +11,7 @@ import pytest
 from . import checks
 from .calls import CONVERSATION, LOCAL, TELNYX, TWILIO, CallTruth, inbound
 from .conftest import WorkerFactory
-from .harness import CallResult, answer_call, collect
+from .harness import answer_call, collect
 from .jaeger_api import JaegerApi, Trace, tree
 from .polling import until
 from .recorder import Recorder

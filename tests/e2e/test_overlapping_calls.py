@@ -49,7 +49,9 @@ def test_no_span_has_another_calls_facts(together: list[CallResult]) -> None:
         assert checks.contradicting(call.spans, facts) == []
         own = {round(note["ratio"], 6) for note in call.notes("loss")}
         turns = [span for span in call.spans if checks.part_of(span, call.spans) == "asr"]
-        carried = {round(one.attributes[checks.LOSS], 6) for one in turns if _has_loss(one.attributes)}
+        carried = {
+            round(one.attributes[checks.LOSS], 6) for one in turns if _has_loss(one.attributes)
+        }
         assert carried <= own
         assert carried, tree(call.spans)
 

@@ -200,6 +200,7 @@ def test_absurd_attributes_are_absent(rooms: Mapping[str, CallResult]) -> None:
     ]
     assert max(map(len, ours)) <= 255
     assert all(value.isprintable() for value in ours)
+    assert "9" * 20 not in call.raw
 
 
 def test_absurd_attributes_are_told_of_once(rooms: Mapping[str, CallResult]) -> None:

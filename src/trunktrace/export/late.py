@@ -17,7 +17,8 @@ from trunktrace.errors import ConfigurationError
 from trunktrace.export import installed
 from trunktrace.export.rebuild import rebuilt
 from trunktrace.guard import after_fork_in_child, guard
-from trunktrace.livecall import LEG_KEYS, LiveCall
+from trunktrace.livecall import LiveCall
+from trunktrace.merge import LEG_KEYS
 from trunktrace.registry import CallMemory
 from trunktrace.spans import LOSS_KEYS
 
@@ -44,12 +45,13 @@ class LateFactsExporter(SpanExporter):
 
     A call's spans are held until the call is settled, get the facts that became known since they
     ended, and are passed on to `exporter`. A call is settled when its carrier and route, direction
-    and final code are known or can no longer come. Spans are also passed on when the call's root
-    ends, on `force_flush` and `shutdown`, after `max_hold_s` seconds, and when more than
-    `max_spans` are held (the longest held call first): by a timer of its own, since the SDK does
-    not call an exporter while nothing ends. `grace_s` is how long spans of
-    a settled call still wait for what comes just behind: the codec, the loss of the last speech.
-    Spans of no call pass through at once, as the same objects.
+    and final code are known or can no longer come; `grace_s` is how long its spans still wait then
+    for what comes just behind: the codec, the loss of the last speech. Spans are also passed on
+    when the call ends, after `max_hold_s` seconds, when more than `max_spans` are held in all (the
+    longest held call first), on this exporter's own `force_flush`, and on `shutdown`. The
+    provider's `force_flush` does not release them: the SDK's batch processor answers it by
+    `export` alone. A timer of its own looks, since the SDK does not call an exporter while nothing
+    ends. Spans of no call pass through at once, as the same objects.
 
     Raises ConfigurationError for bounds that are not positive.
     """
@@ -221,9 +223,11 @@ def _completed(span: ReadableSpan, call: LiveCall) -> ReadableSpan:
     try:
         present = span.attributes or {}
         if _is_root(span, call):
-            wanted = {**_without_withdrawn(present, call), **_absent(call.attributes, present)}
+            known: Attributes = call.attributes
+            wanted = {**_without_withdrawn(present, known), **_absent(known, present)}
         else:
-            wanted = {**present, **_inherited(span, call)}
+            known = _known_of(present, call)
+            wanted = {**_without_withdrawn(present, known), **_inherited(span, call, known)}
         return span if wanted == present else rebuilt(span, attributes=wanted)
     except Exception as error:
         guard.swallowed("late_facts.complete", error)
@@ -242,22 +246,23 @@ def _absent(facts: Attributes, present: Attributes) -> Attributes:
     return {key: value for key, value in facts.items() if key not in present}
 
 
-def _without_withdrawn(present: Attributes, call: LiveCall) -> Attributes:
-    """The root's attributes without what only a former attempt or leg had said.
+def _without_withdrawn(present: Attributes, known: Attributes) -> Attributes:
+    """A span's attributes without what only an attempt had said that it does not speak of.
 
     An attribute cannot be taken off an open span, so until now it stood there.
     """
     return {
         key: value
         for key, value in present.items()
-        if key not in LEG_KEYS or key in call.attributes or value == c.UNKNOWN_CARRIER
+        if key not in LEG_KEYS or key in known or value == c.UNKNOWN_CARRIER
     }
 
 
 def _known_of(present: Attributes, call: LiveCall) -> Attributes:
     """What was known of the attempt that a span speaks of: never carrier of one, code of another.
 
-    A span that says nothing of any attempt yet speaks of the call as it came to be.
+    A span that says nothing of any attempt yet, or was open over two, speaks of the call as it
+    came to be.
     """
     said = {key: value for key, value in present.items() if key in LEG_KEYS}
     if said:
@@ -267,12 +272,11 @@ def _known_of(present: Attributes, call: LiveCall) -> Attributes:
     return call.attributes
 
 
-def _inherited(span: ReadableSpan, call: LiveCall) -> Attributes:
+def _inherited(span: ReadableSpan, call: LiveCall, known: Attributes) -> Attributes:
     """What a child lacks of the inherited facts, and its loss by all that is known now."""
     views = call.spans.views
     keys = views[0].keys if views else _DEFAULT_KEYS
     present = span.attributes or {}
-    known = _known_of(present, call)
     facts = {k: v for k, v in known.items() if k in keys and k not in LOSS_KEYS}
     missing = dict(_absent(facts, present))
     if span.context is not None and c.RTP_LOSS_RATIO in keys:

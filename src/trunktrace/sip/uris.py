@@ -1,8 +1,8 @@
-"""The host, port and user of a SIP URI, and hosts as LiveKit gives them (`host:port`, IPv6).
+"""Hosts of SIP as LiveKit gives them: `host`, `host:port`, IPv6.
 
 Why not a library: `sipmessage` (BSD, kept, typed) reads whole messages by the letter of RFC 3261.
-It refuses what stands in `sip.hostname` (`127.0.0.1:5090` is no URI), an upper-case scheme, and the
-`_` that carriers' trunk names have. Three parts, read leniently, are all that is needed here.
+It refuses what stands in `sip.hostname` (`127.0.0.1:5090` is no URI) and the `_` that carriers'
+trunk names have. Host and port, read leniently, are all that is needed here.
 """
 
 from __future__ import annotations
@@ -11,16 +11,11 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
 
-_MAX_CHARACTERS: Final = 2048
 _MAX_HOST_CHARACTERS: Final = 253
 _NAME: Final = re.compile(
     r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
 )
-_SCHEME: Final = re.compile(r"(sips?|tel):", re.IGNORECASE)
-_DISPLAY_NAME: Final = re.compile(r'\s*"(?:[^"\\]|\\.)*"\s*(?=<)', re.DOTALL)
-_END_OF_HOST: Final = re.compile(r"[;?>\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +38,6 @@ class HostPort:
         return host if self.port is None else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class SipUri:
-    """The parts of a `sip:`, `sips:` or `tel:` URI; a part that is not there is None.
-
-    `user` is percent-decoded and has no password; for `tel:` it is the number and `host` is None.
-    """
-
-    scheme: str
-    user: str | None
-    host: str | None
-    port: int | None = None
-
-
 def parse_host(text: str) -> HostPort | None:
     """Host and port of `host`, `host:port`, `[v6]:port` or a bare IPv6; None if it is neither."""
     text = text.strip()
@@ -72,29 +54,6 @@ def parse_host(text: str) -> HostPort | None:
     name, colon, port = text.partition(":")
     host = _ip(name) or _hostname(name)
     return None if host is None else _with_port(host, port if colon else None, bool(colon))
-
-
-def parse_uri(text: str) -> SipUri | None:
-    """The parts of a SIP URI, alone or in a header value (`"Name" <sip:user@host>;tag=1`).
-
-    None where there is no such URI, or its host cannot be read.
-    """
-    if len(text) > _MAX_CHARACTERS:
-        return None
-    text = _DISPLAY_NAME.sub("", text, count=1)
-    _, opened, inside = text.partition("<")
-    address = inside.partition(">")[0] if opened else text
-    match = _SCHEME.match(address.strip())
-    if match is None:
-        return None
-    scheme, rest = match[1].lower(), address.strip()[match.end() :]
-    if scheme == "tel":
-        number = rest.partition(";")[0]
-        return SipUri(scheme, unquote(number), None) if number else None
-    before, at, after = rest.partition("@")
-    user = unquote(before.partition(":")[0]) or None if at else None
-    place = parse_host(_END_OF_HOST.split(after if at else before, maxsplit=1)[0])
-    return None if place is None else SipUri(scheme, user, place.host, place.port)
 
 
 def _ip(text: str) -> str | None:
