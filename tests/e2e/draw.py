@@ -77,18 +77,18 @@ def _record(span: Span, parent: Span | None) -> SpanRecord:
 
 
 def main() -> int:
-    """Make the call and write the picture; prints how many spans it shows of how many."""
+    """Make the call and write the picture; says how many spans it shows of how many."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE
     spans = call()
     drawn = shown(spans)
     lacking = [span.name for span in spans if "trunk.carrier" not in span.attributes]
     if lacking:
-        print(f"not drawn: without a carrier are {lacking}")
+        sys.stderr.write(f"not drawn: without a carrier are {lacking}\n")
         return 1
     path.parent.mkdir(parents=True, exist_ok=True)
     title = f"One call, from Jaeger: {len(drawn)} of its {len(spans)} spans"
     write_svg(trace_tree(drawn), path, width=WIDTH, title=title)
-    print(f"{path}: {len(drawn)} of {len(spans)} spans, all with a carrier")
+    sys.stderr.write(f"{path}: {len(drawn)} of {len(spans)} spans, all with a carrier\n")
     return 0
 
 

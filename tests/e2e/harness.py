@@ -73,6 +73,10 @@ async def answer_calls(worker: Worker, truths: Sequence[CallTruth]) -> list[Call
     async with asyncio.TaskGroup() as group:
         for truth in truths:
             group.create_task(answer_call(worker, truth), name=truth.room)
+            if worker.options.executor == "thread":
+                # Rooms that connect at the same moment in threads of one process sometimes hang in
+                # livekit's FFI ("timed out waiting for ReadyForRoomEventRequest").
+                await agent_in(worker, truth)
     return list(truths)
 
 

@@ -7,7 +7,7 @@ fact could be known.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakSet
 
 from livekit import rtc
@@ -114,7 +114,7 @@ class Losses:
         elif event.old_state == "speaking" and self._agent_since is not None:
             self._state("out", self._towards_caller, self._agent_since)
 
-    def _state(self, direction: str, ratio: float | None, start: float) -> None:
+    def _state(self, direction: Literal["in", "out"], ratio: float | None, start: float) -> None:
         if ratio is None:
             return
         end = time.time()
