@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import trunktrace
+from trunktrace.guard import reraising
 from trunktrace.livekit import providers
 
 LONGEST_S = 6.0
@@ -105,6 +106,27 @@ def test_the_end_of_a_call_does_not_wait_for_the_backend(provider):
     assert took < 1.0
 
 
+def test_a_provider_is_shut_down_once_when_the_process_leaves(provider):
+    """Called twice, by multiprocessing and by atexit, it shuts down once, in a bounded time."""
+    memory = InMemorySpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(memory, schedule_delay_millis=60_000))
+    leaving = providers.Leaving(provider)
+    provider.get_tracer("test").start_span("last").end()
+    assert not memory.get_finished_spans()
+    leaving()
+    leaving()
+    assert [one.name for one in memory.get_finished_spans()] == ["last"]
+
+
+def test_a_provider_that_fails_to_shut_down_stops_nobody(monkeypatch):
+    """What its shutdown raises is counted, not raised out of the process' end."""
+    provider = TracerProvider()
+    monkeypatch.setattr(provider, "shutdown", lambda: 1 / 0)
+    with reraising(value=False) as guard:
+        providers.Leaving(provider)()
+        assert guard.counts["providers.leaving"] == 1
+
+
 LEAVING = """
 import multiprocessing, sys, time
 
@@ -181,6 +203,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from livekit.agents import telemetry
 import trunktrace
+from trunktrace.guard import reraising
 from trunktrace.livekit import providers
 answer = {}
 """

@@ -12,6 +12,7 @@ import pytest
 from livekit.agents import AgentServer
 
 import trunktrace
+from trunktrace.livekit.patches import patches
 from trunktrace.registry import calls
 
 from .fakejob import DIRECTORY, INBOUND, Job, Participant, settle
@@ -41,10 +42,13 @@ def uninstrumented() -> Iterator[None]:
     import livekit.agents.ipc.job_proc_lazy_main
     import livekit.api  # noqa: F401
 
-    trunktrace.instrument()
+    # Other tests of this process decorate, and their patches stay: here they are taken off.
     trunktrace.uninstrument()
+    patches.undo("decorator")
     yield
     trunktrace.uninstrument()
+    patches.undo("decorator")
+    patches.install("decorator")
 
 
 @pytest.mark.usefixtures("uninstrumented")

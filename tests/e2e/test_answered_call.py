@@ -161,14 +161,13 @@ def test_the_root_knows_the_ids(call: CallResult, top: Span) -> None:
 
 def test_the_root_knows_the_times(call: CallResult, top: Span) -> None:
     """Setup lasts from the room's making to the answer, the call from there to the hang-up."""
-    truth = call.truth
-    assert truth.asked is not None
-    assert truth.answered is not None
-    assert truth.hung_up is not None
-    longest_setup = (truth.answered - truth.asked) * 1000
-    assert 0 < top.attributes["sip.setup_ms"] < longest_setup + 250
-    duration = (truth.hung_up - truth.answered) * 1000
-    assert top.attributes["sip.call.duration_ms"] == pytest.approx(duration, abs=250)
+    # By what the agent's process saw: a busy machine is some 100 ms behind the far end.
+    (gone,) = call.worker.notes("participant_gone", pid=call.truth.job_pid)
+    active = call.note("active")["t"]
+    assert call.truth.asked is not None
+    assert 0 < top.attributes["sip.setup_ms"] < (active - call.truth.asked) * 1000
+    duration = (gone["t"] - active) * 1000
+    assert top.attributes["sip.call.duration_ms"] == pytest.approx(duration, abs=100)
 
 
 def test_digits_are_counted_and_not_told(call: CallResult, top: Span) -> None:
@@ -203,8 +202,7 @@ def test_the_root_tells_the_states(call: CallResult, top: Span) -> None:
     assert states[-1].attributes["livekit.disconnect_reason"] == "client_initiated"
     # Both parties hang up like that in LiveKit's eyes.
     assert "sip.hangup.source" not in top.attributes
-    assert call.truth.answered is not None
-    assert states[-2].time_ns / 1e9 == pytest.approx(call.truth.answered, abs=0.25)
+    assert states[-2].time_ns / 1e9 == pytest.approx(call.note("active")["t"], abs=0.1)
 
 
 def test_a_turns_spans_carry_the_loss_of_its_speech(call: CallResult) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
+import os
 import threading
 from multiprocessing import util
 from typing import Final
@@ -27,6 +29,10 @@ IDLE_S: Final = 1.0
 
 _finalized: Final[WeakSet[TracerProvider]] = WeakSet()
 _lock: Final = threading.Lock()
+
+if hasattr(os, "register_at_fork"):
+    # What a parent has adopted has nobody in a forked child who shuts it down.
+    os.register_at_fork(after_in_child=_finalized.clear)
 
 
 def livekit_provider() -> TracerProvider | None:
@@ -70,20 +76,39 @@ def adopt(provider: TracerProvider | None) -> None:
         _finalized.add(provider)
     flusher.watch(provider)
     if multiprocessing.parent_process() is not None:
-        # Job processes leave by os._exit: no atexit handler runs, multiprocessing's finalizers do.
-        util.Finalize(None, shut_down, args=(provider,), exitpriority=100)
+        leaving = Leaving(provider)
+        # Job processes leave by os._exit. Before Python 3.13 no atexit handler runs then, but
+        # multiprocessing's finalizers do. Since then handlers run too, and the SDK's own would wait
+        # for a backend without a bound.
+        util.Finalize(None, leaving, exitpriority=100)
+        atexit.unregister(provider.shutdown)
+        atexit.register(leaving)
 
 
-def shut_down(provider: TracerProvider) -> None:
-    """Shut the provider down, waiting `FLUSH_S` at most: a backend that is away holds nobody up."""
-    worker = threading.Thread(target=_quietly, args=(provider.shutdown,), daemon=True)
-    worker.start()
-    worker.join(FLUSH_S)
+class Leaving:
+    """Shuts a provider down when it is called, and waits `FLUSH_S` for it at most.
 
+    A backend that is away holds nobody up. The thread stands ready from the start, because a
+    process that leaves can start none (Python 3.12 and later).
+    """
 
-def _quietly(function: object) -> None:
-    with swallowing("providers.flush"):
-        function()  # type: ignore[operator]
+    def __init__(self, provider: TracerProvider) -> None:
+        self._due = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(provider,), name="trunktrace-leaving", daemon=True
+        )
+        self._thread.start()
+
+    def __call__(self) -> None:
+        """Have it done, once."""
+        if not self._due.is_set():
+            self._due.set()
+            self._thread.join(FLUSH_S)
+
+    def _run(self, provider: TracerProvider) -> None:
+        self._due.wait()
+        with swallowing("providers.leaving"):
+            provider.shutdown()
 
 
 class Flusher:
