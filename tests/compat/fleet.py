@@ -10,7 +10,7 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from .platform_stub import KEY, SECRET, PlatformStub
 from .sink import Received, Sink
@@ -20,6 +20,9 @@ Spans = dict[str, Received]
 
 APP = Path(__file__).with_name("jobs_app.py")
 _STOP_S = 20.0
+
+
+BUSY_MACHINE: Final = "event_loop_blocked"
 
 
 class Fleet:
@@ -71,7 +74,8 @@ class Fleet:
             f"spans of {scenario}",
             deadline_s=10.0,
         )
-        return {one.name: one for one in self.sink.of_job(job)}
+        # LiveKit tells of a busy machine by spans of its own; they may end before a fact is known.
+        return {one.name: one for one in self.sink.of_job(job) if one.name != BUSY_MACHINE}
 
     def __enter__(self) -> Self:
         self.sink.__enter__()
