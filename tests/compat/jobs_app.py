@@ -247,7 +247,8 @@ SETTINGS: dict[str, Any] = {
     "multiprocessing_context": "spawn" if EXECUTOR == "spawn" else "forkserver",
     # A small machine under load must still take the job.
     "load_threshold": math.inf,
-    "num_idle_processes": 0,
+    # Threads one ahead: with none, livekit-agents 1.2 can forget a job of many that come at once.
+    "num_idle_processes": int(EXECUTOR == "thread"),
     "initialize_process_timeout": 60.0,
     "drain_timeout": 10,
     "host": "127.0.0.1",
