@@ -9,6 +9,10 @@ caller.py      a SIP-kind participant: it talks, listens, barges in, hangs up
 bridge.py      answers CreateSIPParticipant as livekit-sip does, for outbound calls
 fakes.py       VAD, STT, LLM, TTS without a network
 agent_app.py   the worker's program
+witness.py     what that program sees for itself, to compare with
 worker.py      starts and stops that program
+recorder.py    keeps every OTLP request between the workers and Jaeger
 harness.py     one call from end to end
+checks.py      which spans had to carry a fact, by bounds that are not trunktrace's
+draw.py        draws one call into the README's picture
 """

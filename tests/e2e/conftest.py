@@ -172,7 +172,10 @@ def workers(
         return one
 
     with ExitStack() as stack:
-        yield WorkerFactory(make, stack)
+        factory = WorkerFactory(make, stack)
+        yield factory
+        for worker in factory.running:
+            worker.child.ask_to_end()
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
+        self._asked = False
         self._output: IO[bytes] = log.open("ab")
         self._process = subprocess.Popen(
             argv,
@@ -72,9 +73,15 @@ class Child:
         text = self.log.read_text("utf-8", "replace").splitlines()
         return "\n".join(text[-lines:])
 
+    def ask_to_end(self) -> None:
+        """Ask it to end, without waiting; so several can end at once. Twice is once."""
+        if not self._asked:
+            self._asked = True
+            self._process.terminate()
+
     def stop(self, deadline_s: float = _STOP_S) -> int:
         """Ask it to end, kill it (and what it left) after the deadline; its exit code."""
-        self._process.terminate()
+        self.ask_to_end()
         try:
             self._process.wait(deadline_s)
         except subprocess.TimeoutExpired:

@@ -260,8 +260,6 @@ class RoomObserver:
 
     def _tell_call(self, leg: Leg, state: str | None) -> None:
         facts = sip.facts_of(leg.attributes)
-        if isinstance(call_id := facts.get("call_id"), str):
-            facts["call_id"] = self._settings.redaction.call_id(call_id)
         if leg.active_at is not None:
             facts |= {"status_code": _ANSWERED, "outcome": "answered"}
         facts |= leg.timings(self._room_created_at)
