@@ -239,4 +239,4 @@ METRICS: Final = (
 
 def media_key(leg: str, direction: str, fact: str) -> str | None:
     """The key of a media fact, or None where this vocabulary has none for that leg."""
-    return MEDIA_KEYS.get((leg, direction, fact))
+    return MEDIA_KEYS.get((leg, direction, fact)) or ROUND_TRIP_KEYS.get((leg, fact))

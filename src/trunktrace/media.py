@@ -134,7 +134,7 @@ class MediaBook:
         """Attributes of the root for one leg and direction, over the whole call."""
         values: dict[str, Value] = {}
         for name, value in self._whole(leg, direction).items():
-            key = c.media_key(leg, direction, name) or c.ROUND_TRIP_KEYS.get((leg, name))
+            key = c.media_key(leg, direction, name)
             if key is not None:
                 values[key] = value
         if leg == "trunk" and (worst := self._worst()) is not None:

@@ -87,9 +87,7 @@ def _window_event(window: MediaWindow) -> Event:
         c.TRUNKTRACE_WINDOW_END_UNIX_MS: round(window.end * 1000),
     }
     for name, value in window.measures().items():
-        key = c.media_key(window.leg, window.direction, name) or c.ROUND_TRIP_KEYS.get(
-            (window.leg, name)
-        )
+        key = c.media_key(window.leg, window.direction, name)
         if key is not None:
             attributes[key] = value
     if window.loss_ratio is not None:

@@ -19,13 +19,14 @@ from trunktrace.export.rebuild import rebuilt
 from trunktrace.guard import after_fork_in_child, guard
 from trunktrace.livecall import LiveCall
 from trunktrace.merge import LEG_KEYS
+from trunktrace.processor import inherited_keys
 from trunktrace.registry import CallMemory
 from trunktrace.spans import LOSS_KEYS
 
 Attributes = Mapping[str, AttributeValue]
 
 _POLL_S: Final = 0.25
-_DEFAULT_KEYS: Final = frozenset(c.INHERITED_BY_DEFAULT)
+_DEFAULT_KEYS: Final = inherited_keys(None)
 
 
 class _Held:

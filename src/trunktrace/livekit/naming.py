@@ -50,9 +50,8 @@ class Naming:
 
     def of_leg(self, leg: Leg) -> None:
         """Name the call by what its participant's attributes say, and ask for what is missing."""
-        trunk_id = leg.attributes.get(sip.TRUNK_ID) or None
-        self.of_trunk(trunk_id, leg.attributes.get(sip.HOSTNAME), leg.attributes)
-        wanted = self.directory.headers_wanted(trunk_id, leg.attributes)
+        self._by_directory(leg)
+        wanted = self.directory.headers_wanted(_trunk_id(leg), leg.attributes)
         # Outbound, what counts comes with the 200 OK: headers, and attributes made of them.
         unanswered = leg.direction == "outbound" and leg.active_at is None
         if unanswered and (wanted or not self._sure):
@@ -81,6 +80,9 @@ class Naming:
         carrier = identity.carrier
         self._sure = carrier is not None and carrier.rank >= Rank.TRUSTED_HEADER
 
+    def _by_directory(self, leg: Leg) -> None:
+        self.of_trunk(_trunk_id(leg), leg.attributes.get(sip.HOSTNAME), leg.attributes)
+
     @guarded
     def finish(self) -> None:
         """All that can be known of the identity is known; say once what would name it for sure."""
@@ -100,8 +102,11 @@ class Naming:
             leg.take(headers)
             self._call.add_secrets(sip.persons_in(leg.attributes))
             if self._is_call(leg):
-                trunk_id = leg.attributes.get(sip.TRUNK_ID) or None
-                self.of_trunk(trunk_id, leg.attributes.get(sip.HOSTNAME), leg.attributes)
+                self._by_directory(leg)
                 self.finish()
         except Exception as error:
             guard.swallowed("naming.headers", error)
+
+
+def _trunk_id(leg: Leg) -> str | None:
+    return leg.attributes.get(sip.TRUNK_ID) or None
