@@ -27,6 +27,7 @@ FLOORS = {
     "guard": 1,
     "belief": 1,
     "windows": 1,
+    "timeline": 1,
     "facts": 1,
     "redaction": 2,
     "sip": 2,
@@ -38,12 +39,15 @@ FLOORS = {
     "diagnosis": 3,
     "persons": 3,
     "merge": 4,
+    "evidence": 4,
+    "statements": 4,
     "media": 4,
     "turns": 4,
     "spans": 4,
     "livecall": 4,
     "registry": 4,
     "metrics": 5,
+    "watch": 5,
     "evaluation": 5,
     "processor": 6,
     "export": 6,
@@ -67,7 +71,7 @@ SDK_FLOOR = 6
 """From here up the OpenTelemetry SDK may be loaded; below, only its API (and the SDK's types)."""
 
 STDLIB_ONLY = frozenset(
-    {"errors", "conventions", "facts", "sip", "quality", "sources", "diagnosis"}
+    {"errors", "conventions", "facts", "timeline", "sip", "sources", "diagnosis"}
 )
 """Pure modules: nothing of a third party, the OpenTelemetry API included."""
 
@@ -77,6 +81,7 @@ CONFINED = {
     "typer": frozenset({"cli", "demo"}),
     "rich": frozenset({"cli", "demo"}),
     "phonenumbers": frozenset({"redaction", "directory"}),
+    "numpy": frozenset({"quality"}),
 }
 """Third party -> the modules or folders of trunktrace that may import it."""
 

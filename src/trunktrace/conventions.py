@@ -109,7 +109,7 @@ RTP_RTT_MAX_MS: Final = _define("rtp.rtt_max_ms", "double", "root", "round-trip 
 WEBRTC_RTT_MS: Final = _define("webrtc.rtt_ms", "double", "root", "round-trip time of the agent leg", unit="ms")
 WEBRTC_IN_CONCEALMENT_RATIO: Final = _define("webrtc.in.concealment_ratio", "double", "root", "share of samples that the agent's jitter buffer made up", unit="1")
 TRUNKTRACE_MEDIA_STATE: Final = _define("trunktrace.media.state", "string", "root", "`good`, `degraded`, `bad`, `one_way`")
-TRUNKTRACE_FAILURE_MODE: Final = _define("trunktrace.failure.mode", "string", "root", "the worst of `call_setup_failure`, `media_degradation`, `one_way_audio`, `failover_loop`, `misrouting`; absent when none")
+TRUNKTRACE_FAILURE_MODE: Final = _define("trunktrace.failure.mode", "string", "root", "the worst of `call_setup_failure`, `one_way_audio`, `failover_loop`, `media_degradation`, `misrouting`, `compliance`, in this order; absent when none")
 TRUNKTRACE_FAILURE_EVIDENCE: Final = _define("trunktrace.failure.evidence", "string[]", "root", "rule ids: `OWA-1`, `FOL-2`")
 TRUNKTRACE_RECORDING_START_DELAY_MS: Final = _define("trunktrace.recording.start_delay_ms", "double", "root", "answer to the first recorded audio", unit="ms")
 TRUNKTRACE_SOURCES: Final = _define("trunktrace.sources", "string[]", "root", "who said what: `livekit`, `directory`, `api`, `livekit-sip`, ...")
@@ -140,6 +140,12 @@ TRUNKTRACE_MATCH_METHOD: Final = _define("trunktrace.match.method", "string", "s
 TRUNKTRACE_RECORD_COMPLETENESS: Final = _define("trunktrace.record.completeness", "string", "span", "on `trunk.record`: `partial` or `complete`")
 ERROR_TYPE: Final = _define("error.type", "string", "span", "the SIP code as a string, or `timeout`, `dns`, `transport`, `sdp`, `carrier_blocked`; on `sip.call` the exception's class")
 
+TRUNK_FAILOVER_TO_CARRIER: Final = _define("trunk.failover.to_carrier", "string", "metric", "on `trunk.failovers`: the carrier that the call went to; `trunk.carrier` is the one it left")
+VOICE_AGENT_TRANSFER_TO: Final = _define("voice_agent.transfer.to", "string", "metric", "`human` or `other`")
+VOICE_AGENT_TRANSFER_RESULT: Final = _define("voice_agent.transfer.result", "string", "metric", "`completed` or `failed`")
+VOICE_AGENT_TASK_RESULT: Final = _define("voice_agent.task.result", "string", "metric", "`completed`, `failed`, `abandoned`")
+GEN_AI_EVALUATION_NAME: Final = _define("gen_ai.evaluation.name", "string", "metric", "name of the evaluation (OpenTelemetry GenAI)")
+RTP_MOS_ALGORITHM: Final = _define("rtp.mos_algorithm", "string", "metric", "on `rtp.mos`: `g107-2015`, `vendor`, `freeswitch`, `mes`, `rtpengine`")
 TRUNKTRACE_PLACE: Final = _define("trunktrace.place", "string", "metric", "on `trunktrace.internal_errors`: where it went wrong, a name in our code")
 
 # fmt: on
@@ -184,6 +190,7 @@ MEDIA_KEYS: Final = _define_media()
 """(leg, direction, fact) to key: `("trunk", "in", "loss_ratio")` is `rtp.in.loss_ratio`."""
 
 ROUND_TRIP_KEYS: Final = {("trunk", "rtt_ms"): RTP_RTT_MS, ("agent", "rtt_ms"): WEBRTC_RTT_MS}
+MEDIA_KEYS["agent", "in", "concealment_ratio"] = WEBRTC_IN_CONCEALMENT_RATIO
 """(leg, fact) to key, for what has no direction."""
 
 ATTRIBUTES: Final[dict[str, Attribute]] = dict(_table)
@@ -216,25 +223,110 @@ OUTCOMES: Final = (
 UNKNOWN_CARRIER: Final = "unknown"
 """`trunk.carrier` on the root of a call over SIP whose carrier nobody could name."""
 
+FAILURE_MODES: Final = (
+    "call_setup_failure", "one_way_audio", "failover_loop", "media_degradation", "misrouting",
+    "compliance",
+)  # fmt: skip
+"""Values of `trunktrace.failure.mode`, the worst first. The first five are the trunk's; the last is
+evidence for the operator: a recording that began late or never."""
+
+MEDIA_STATES: Final = ("good", "degraded", "bad", "one_way")
+"""Values of `trunktrace.media.state`."""
+
+MOS_ALGORITHM: Final = "g107-2015"
+"""Ours; a vendor's score is never mixed with it."""
+
+# Metrics -----------------------------------------------------------------------------------------
+Instrument = Literal["counter", "histogram", "observable_counter", "observable_updowncounter"]
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: its instrument, its unit and what it answers."""
+    """One metric: its instrument, its unit, what it answers, and how its values are split.
+
+    `attributes` are those beside carrier, route, region and direction, which stand on every metric
+    of a call (`of_call`). `bounds` are the bucket bounds of a histogram.
+    """
 
     name: str
-    instrument: Literal["counter", "histogram", "updowncounter"]
+    instrument: Instrument
     unit: str
     brief: str
+    attributes: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+    of_call: bool = True
 
 
+CALL_LABELS: Final = (TRUNK_CARRIER, TRUNK_ROUTE, TRUNK_REGION, SIP_CALL_DIRECTION)
+"""On every metric of a call. Never a number, a Call-ID or a room name."""
+
+_SETUP_S: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0, 60.0)
+_DURATION_S: Final = (6.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
+_FIRST_AUDIO_S: Final = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+_LOSS: Final = (0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+_JITTER_S: Final = (0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
+_RTT_S: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
+_MOS: Final = (1.5, 2.0, 2.5, 3.0, 3.5, 3.8, 4.0, 4.2, 4.4)
+_SCORE: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+SIP_INVITES: Final = "sip.invites"
+SIP_CALL_SETUP_DURATION: Final = "sip.call.setup.duration"
+SIP_CALL_PDD: Final = "sip.call.pdd"
+SIP_CALL_DURATION: Final = "sip.call.duration"
+SIP_CALLS_ACTIVE: Final = "sip.calls.active"
+SIP_CALLS_DROPPED: Final = "sip.calls.dropped"
+TRUNK_FAILOVERS: Final = "trunk.failovers"
+RTP_LOSS_METRIC: Final = "rtp.loss.ratio"
+RTP_CLIPPING_METRIC: Final = "rtp.clipping.ratio"
+RTP_JITTER_METRIC: Final = "rtp.jitter"
+RTP_RTT_METRIC: Final = "rtp.rtt"
+RTP_MOS_METRIC: Final = "rtp.mos"
+RTP_CALLS: Final = "rtp.calls"
+FAILURES: Final = "trunktrace.failures"
+TIME_TO_FIRST_AUDIO: Final = "voice_agent.time_to_first_audio"
+TURN_RESPONSE_TIME: Final = "voice_agent.turn.response_time"
+USER_TURNS: Final = "voice_agent.user_turns"
+USER_CORRECTIONS: Final = "voice_agent.user_corrections"
+AGENT_TURNS: Final = "voice_agent.agent_turns"
+BARGE_INS: Final = "voice_agent.barge_ins"
+TRANSFERS: Final = "voice_agent.transfers"
+TASKS: Final = "voice_agent.tasks"
+EVALUATION_SCORE: Final = "gen_ai.evaluation.score"
 INTERNAL_ERRORS: Final = "trunktrace.internal_errors"
 FACTS_DROPPED: Final = "trunktrace.facts.dropped"
 CALLS_EVICTED: Final = "trunktrace.calls.evicted"
+
+_TOWARDS: Final = (RTP_DIRECTION,)
+# fmt: off
 METRICS: Final = (
-    Metric(INTERNAL_ERRORS, "counter", "{error}", "failures inside trunktrace that were swallowed, by place"),
-    Metric(FACTS_DROPPED, "counter", "{fact}", "facts that were refused: unknown name, wrong type, absurd value"),
-    Metric(CALLS_EVICTED, "counter", "{call}", "calls forgotten because too many were open"),
-)  # fmt: skip
+    Metric(SIP_INVITES, "counter", "{invite}", "final answers to INVITEs: response-code distribution, invite success rate (RFC 6076 SER); inbound failures never reach an agent", (SIP_RESPONSE_STATUS_CODE, SIP_CALL_OUTCOME)),
+    Metric(SIP_CALL_SETUP_DURATION, "histogram", "s", "call setup duration: INVITE to 2xx", bounds=_SETUP_S),
+    Metric(SIP_CALL_PDD, "histogram", "s", "post-dial delay: INVITE to the first 18x", bounds=_SETUP_S),
+    Metric(SIP_CALL_DURATION, "histogram", "s", "answer to BYE: ACD, and short calls (under 6 s)", bounds=_DURATION_S),
+    Metric(SIP_CALLS_ACTIVE, "observable_updowncounter", "{call}", "calls now, by what is known of them now"),
+    Metric(SIP_CALLS_DROPPED, "counter", "{call}", "answered calls that neither side ended: dropped-call rate", (SIP_HANGUP_SOURCE,)),
+    Metric(TRUNK_FAILOVERS, "counter", "{failover}", "advances to another trunk, by the carrier that was left", (TRUNK_FAILOVER_TO_CARRIER, SIP_RESPONSE_STATUS_CODE)),
+    Metric(RTP_LOSS_METRIC, "histogram", "1", "packet loss of a call on the trunk leg", (RTP_DIRECTION, RTP_LOSS_METHOD), _LOSS),
+    Metric(RTP_CLIPPING_METRIC, "histogram", "1", "share of voiced samples of a call that are clipped", _TOWARDS, _LOSS),
+    Metric(RTP_JITTER_METRIC, "histogram", "s", "interarrival jitter of a call on the trunk leg, mean", _TOWARDS, _JITTER_S),
+    Metric(RTP_RTT_METRIC, "histogram", "s", "round-trip time of a call on the trunk leg, mean", (), _RTT_S),
+    Metric(RTP_MOS_METRIC, "histogram", "1", "mean opinion score of a call", (RTP_DIRECTION, RTP_MOS_ALGORITHM), _MOS),
+    Metric(RTP_CALLS, "counter", "{call}", "codec mix of answered calls", (RTP_CODEC,)),
+    Metric(FAILURES, "counter", "{incident}", "findings by failure mode: one-way-audio incidents and the others", (TRUNKTRACE_FAILURE_MODE, RTP_DIRECTION)),
+    Metric(TIME_TO_FIRST_AUDIO, "histogram", "s", "answer to the first agent audio sent", bounds=_FIRST_AUDIO_S),
+    Metric(TURN_RESPONSE_TIME, "histogram", "s", "end of the caller's speech to the first agent audio of the turn", bounds=_FIRST_AUDIO_S),
+    Metric(USER_TURNS, "counter", "{turn}", "turns of the caller"),
+    Metric(USER_CORRECTIONS, "counter", "{turn}", "turns of the caller that correct what the agent understood"),
+    Metric(AGENT_TURNS, "counter", "{turn}", "turns of the agent"),
+    Metric(BARGE_INS, "counter", "{turn}", "turns of the agent that the caller interrupted: barge-in rate"),
+    Metric(TRANSFERS, "counter", "{transfer}", "transfers asked for: transfer-to-human rate", (VOICE_AGENT_TRANSFER_TO, VOICE_AGENT_TRANSFER_RESULT)),
+    Metric(TASKS, "counter", "{task}", "task results that the agent's code recorded: task-completion rate", (VOICE_AGENT_TASK_RESULT,)),
+    Metric(EVALUATION_SCORE, "histogram", "1", "evaluation scores by trunk", (GEN_AI_EVALUATION_NAME,), _SCORE),
+    Metric(INTERNAL_ERRORS, "observable_counter", "{error}", "failures inside trunktrace that were swallowed, by place", (TRUNKTRACE_PLACE,), of_call=False),
+    Metric(FACTS_DROPPED, "observable_counter", "{fact}", "facts that were refused: unknown name, wrong type, absurd value", of_call=False),
+    Metric(CALLS_EVICTED, "observable_counter", "{call}", "calls forgotten because too many were open", of_call=False),
+)
+# fmt: on
 
 
 def media_key(leg: str, direction: str, fact: str) -> str | None:

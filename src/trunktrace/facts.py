@@ -23,14 +23,17 @@ from trunktrace.belief import (
     one_of,
     whole,
 )
+from trunktrace.timeline import Attempt, Mark
 from trunktrace.windows import MEASURES, Leg, MediaWindow
 
 __all__ = [
     "KNOWN_NAMES",
+    "Attempt",
     "AttributeValues",
     "CallFacts",
     "FactFields",
     "Leg",
+    "Mark",
     "MediaWindow",
     "Observation",
     "Value",
@@ -207,7 +210,8 @@ class Observation:
     """What one record of a carrier, PBX, SBC or bridge says about one leg of one call.
 
     `facts` and what `windows` hold are believed values; `ids` are what the record can be matched
-    by (`call_id`, `provider_call_id`, ...). `record_id` names the record within its source;
+    by (`call_id`, `provider_call_id`, ...). `marks` say what happened when, `attempts` what became
+    of each outbound INVITE. `record_id` names the record within its source;
     `completeness` is `partial` where the source will send a fuller one. Times are unix seconds.
     """
 
@@ -220,6 +224,8 @@ class Observation:
     facts: AttributeValues = field(default_factory=dict[str, Value])
     ids: Mapping[str, str] = field(default_factory=dict[str, str])
     windows: tuple[MediaWindow, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
 
 KNOWN_NAMES: Final = frozenset(

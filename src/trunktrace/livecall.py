@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import create_key
@@ -19,30 +18,20 @@ from opentelemetry.context import create_key
 from trunktrace import conventions as c
 from trunktrace.belief import Rank, Value
 from trunktrace.clock import clock
-from trunktrace.dropped import drop, drop_late, drop_value
-from trunktrace.facts import (
-    AttributeValues,
-    CallFacts,
-    FactFields,
-    checked,
-)
+from trunktrace.diagnosis.story import Expectation, Story
+from trunktrace.dropped import drop_late, drop_value
+from trunktrace.evidence import Evidence
+from trunktrace.facts import AttributeValues, CallFacts, checked
 from trunktrace.guard import guarded
 from trunktrace.merge import LEG_KEYS, RESULT_KEYS, Claim, conflict_event, disagree
 from trunktrace.persons import Persons
 from trunktrace.redaction import Redaction, secrets_of
 from trunktrace.spans import SpanBook, View
-from trunktrace.windows import (
-    Leg,
-    LossMethod,
-    MediaDirection,
-    MediaFields,
-    MediaWindow,
-    checked_window,
-)
+from trunktrace.statements import Statements
+from trunktrace.timeline import Attempt, Mark
+from trunktrace.windows import MediaWindow
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from opentelemetry.trace import Span
 
 CALL_KEY: Final = create_key("trunktrace-call")
@@ -55,7 +44,7 @@ Names = frozenset[str]
 _NONE: Final[Names] = frozenset()
 
 
-class LiveCall:
+class LiveCall(Statements):
     """One phone call while it lasts.
 
     False in a boolean sense once it has ended, and where there is no call at all (`current_call()`
@@ -66,6 +55,7 @@ class LiveCall:
         "_claim",
         "_claims",
         "_conflicts",
+        "_evidence",
         "_lock",
         "_persons",
         "_sources",
@@ -116,6 +106,8 @@ class LiveCall:
         # livekit-agents before 1.8 ends its root when the entrypoint returns, mid-call.
         self.outlives_root = False
         self._persons = Persons(redaction)
+        # Made with the first thing to remember: many calls of a test or of a gateway have none.
+        self._evidence: Evidence | None = None
         # The first claim stands for every key that is not in `_claims`: most keys have one source.
         self._claim: Claim = (Rank.OBSERVED, "")
         self._claims: dict[str, Claim] | None = None
@@ -145,54 +137,9 @@ class LiveCall:
         identity = self.identified or (c.TRUNK_CARRIER in known and c.TRUNK_ROUTE in known)
         return identity and c.SIP_CALL_DIRECTION in known and c.SIP_RESPONSE_STATUS_CODE in known
 
-    def record(self, /, **facts: Unpack[FactFields]) -> None:
-        """State facts about this call; they go on the root and on every open and later span.
-
-        The names are the fields of `CallFacts`. `caller_number` and `callee_number` are given in
-        clear and are masked here. None is skipped. A name that is not known or a value that cannot
-        be true is dropped, logged once and counted; nothing is raised.
-        """
+    def become_phone_call(self) -> None:
+        """Somebody is on the phone: facts, findings and metrics are about a phone call."""
         self.is_phone_call = True
-        self.observe(facts, source="api", rank=Rank.USER)
-
-    def record_media(
-        self,
-        *,
-        leg: Leg,
-        direction: MediaDirection,
-        start: float | datetime,
-        end: float | datetime,
-        loss_method: LossMethod = "counted",
-        source: str = "api",
-        **measures: Unpack[MediaFields],
-    ) -> None:
-        """State what one leg's media was like between two times.
-
-        `leg` is `trunk`, `agent` or `pstn`; `direction` is `in` (towards the agent) or `out`.
-        Times are unix seconds or aware datetimes. Ratios are 0..1. `loss_method` is `counted` (by
-        a receiver on that leg) or `estimated`. A window of the trunk leg of at most 15 s marks the
-        turns it covers; a longer one goes to the root only. Wrong values are dropped, logged once
-        and counted; nothing is raised.
-        """
-        try:
-            window = checked_window(
-                leg=leg,
-                direction=direction,
-                start=start,
-                end=end,
-                source=source,
-                loss_method=loss_method,
-                measures=measures,
-            )
-        except Exception as error:
-            why = str(error) if type(error) is ValueError else type(error).__name__
-            drop("record_media", why)
-            return
-        believed = window.measures()
-        for name, value in measures.items():
-            if value is not None and name not in believed:
-                drop_value(name, value)
-        self.observe_media(window)
 
     # What sources say ---------------------------------------------------------------------------
 
@@ -226,6 +173,7 @@ class LiveCall:
             return
         with self._lock:
             self._note_source(window.source)
+            self._remembered().add_window(window)
             book = self.spans.media
             refuted = book.add(window)
             root = book.root_values(window.leg, window.direction)
@@ -235,6 +183,50 @@ class LiveCall:
                 self.spans.push_loss(window, clock.now_ns(), self.root_span_id)
         if refuted is not None:
             self._tell_conflict(*refuted)
+
+    @guarded
+    def mark(self, mark: Mark) -> None:
+        """Take what happened and when; a mark of the same kind, start and source is replaced."""
+        if self._is_over("mark"):
+            return
+        with self._lock:
+            self._remembered().add_mark(mark)
+
+    @guarded
+    def note_attempt(self, attempt: Attempt) -> None:
+        """Take an outbound attempt; one with the same start is replaced."""
+        with self._lock:
+            self._remembered().put_attempt(attempt)
+
+    @guarded
+    def expect_party(self, *, caller: str | None, country: str | None, region: str | None) -> None:
+        """Take what the customer record says that this call should be."""
+        if caller is not None:
+            self.add_secrets([caller])
+            self._persons.expect_caller(caller)
+        with self._lock:
+            self._remembered().expected = Expectation(country=country, region=region)
+
+    @guarded
+    def note_policy(
+        self, *, must_record: bool | None = None, identity_differs: bool | None = None
+    ) -> None:
+        """Take whether the call must be recorded, and whether its two caller identities differ."""
+        with self._lock:
+            evidence = self._remembered()
+            if must_record is not None:
+                evidence.must_record = must_record
+            if identity_differs is not None:
+                evidence.identity_differs = identity_differs
+
+    def story(self, *, final: bool = False) -> Story:
+        """Everything so far as one value, for the rules; `final`: nothing more will come."""
+        with self._lock:
+            now = None if final else clock.now_s()
+            matches = self._persons.caller_matches()
+            evidence = self._evidence or Evidence()
+            sources = frozenset(self._sources)
+            return evidence.story(self.attributes, sources, now, caller_matches=matches)
 
     @guarded
     def begin_attempt(self) -> None:
@@ -370,6 +362,12 @@ class LiveCall:
         root = self.root
         if root is not None and root.is_recording():
             root.set_attribute(c.TRUNKTRACE_SOURCES, list(self._sources))
+
+    def _remembered(self) -> Evidence:
+        # The caller holds the lock.
+        if self._evidence is None:
+            self._evidence = Evidence()
+        return self._evidence
 
     def _is_over(self, what: str) -> bool:
         if self.finished and self.trace_id:

@@ -51,6 +51,8 @@ class HealthMetrics:
             self._made = self._made or provider is None
         meter = metrics.get_meter(c.SCOPE_NAME, meter_provider=provider, schema_url=c.SCHEMA_URL)
         for metric in c.METRICS:
+            if metric.name not in _CALLBACKS:
+                continue
             meter.create_observable_counter(
                 metric.name,
                 callbacks=[_CALLBACKS[metric.name]],

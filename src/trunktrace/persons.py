@@ -14,18 +14,36 @@ from trunktrace.redaction import Redaction, scrub
 class Persons:
     """Applies one redaction to the facts of one call; read from the environment on first use."""
 
-    __slots__ = ("_redaction",)
+    __slots__ = ("_caller", "_expected", "_redaction")
 
     def __init__(self, redaction: Redaction | None) -> None:
         self._redaction = redaction
+        # In clear and in memory only, for the one comparison.
+        self._caller: str | None = None
+        self._expected: str | None = None
 
     def party(self, name: str, value: object) -> dict[str, Value]:
         """Attributes for `caller_number` or `callee_number`; dropped where that is no text."""
         if believable_text(value) is None or not isinstance(value, str):
             drop_value(name, value)
             return {}
+        if name == "caller_number":
+            self._caller = value
         role: Literal["caller", "callee"] = "caller" if name == "caller_number" else "callee"
         return dict(self._asked().party(role, value))
+
+    def expect_caller(self, number: str) -> None:
+        """Remember the number that the caller should have."""
+        self._expected = number
+
+    def caller_matches(self) -> bool | None:
+        """Whether the caller is who was expected; None where a number is not known as E.164."""
+        if self._caller is None or self._expected is None:
+            return None
+        found, expected = self._asked().number(self._caller), self._asked().number(self._expected)
+        if found is None or expected is None or not found.e164 or not expected.e164:
+            return None
+        return found.e164 == expected.e164
 
     def clean(self, key: str, value: Value, secrets: Collection[str]) -> Value:
         """Text without numbers, SIP users and, in a Call-ID, the host's IP address."""

@@ -23,7 +23,11 @@ class MediaWindow:
     """What one source says about one leg and direction between two times (unix seconds).
 
     `direction` is `in` towards the agent, `out` towards the caller. Ratios are 0..1, times
-    milliseconds; None is unknown.
+    milliseconds; None is unknown. Counts are of this window alone, never running totals:
+    `packet_count` is packets received by whoever counted, or sent where nobody received
+    (`webrtc` out); `gap_count` holes in the audio that the agent got; `ignored_count` packets that
+    came from an address or in a payload that was not agreed. `level_dbfs` is the level of voiced
+    audio, dB relative to full scale.
 
     Raises ValueError from `checked_window` only; the class itself does not check.
     """
@@ -47,6 +51,10 @@ class MediaWindow:
     r_factor: float | None = None
     mos_algorithm: str | None = None
     rtt_ms: float | None = None
+    concealment_ratio: float | None = None
+    level_dbfs: float | None = None
+    gap_count: int | None = None
+    ignored_count: int | None = None
 
     @property
     def duration_s(self) -> float:
@@ -73,6 +81,10 @@ MEASURES: Final[dict[str, Check]] = {
     "r_factor": number(0.0, 130.0),
     "mos_algorithm": believable_text,
     "rtt_ms": number(0.0, 600_000.0),
+    "concealment_ratio": ratio,
+    "level_dbfs": number(-200.0, 10.0),
+    "gap_count": count,
+    "ignored_count": count,
 }
 
 
@@ -92,6 +104,10 @@ class MediaFields(TypedDict, total=False):
     r_factor: float | None
     mos_algorithm: str | None
     rtt_ms: float | None
+    concealment_ratio: float | None
+    level_dbfs: float | None
+    gap_count: int | None
+    ignored_count: int | None
 
 
 def unix_seconds(value: object) -> float | None:

@@ -1,0 +1,1 @@
+"""The failure modes and the verdict: pure functions of what is known about a call."""

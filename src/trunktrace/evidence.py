@@ -1,0 +1,82 @@
+"""What a live call remembers for the rules: marks, attempts, windows, and what was expected."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from typing import Final
+
+from trunktrace.diagnosis.story import Expectation, Story
+from trunktrace.facts import AttributeValues
+from trunktrace.timeline import Attempt, Mark
+from trunktrace.windows import MediaWindow
+
+MOST_MARKS: Final = 20_000
+"""Marks of one call that are kept, the newest: five hours of a busy conversation."""
+
+MOST_WINDOWS: Final = 8_192
+"""Windows of one leg and direction that are kept, the newest: over two hours of one a second."""
+
+MOST_ATTEMPTS: Final = 64
+
+
+class Evidence:
+    """Bounded; written under the call's lock, read as a frozen `Story`."""
+
+    __slots__ = ("_attempts", "_marks", "_windows", "expected", "identity_differs", "must_record")
+
+    def __init__(self) -> None:
+        self._marks: deque[Mark] = deque(maxlen=MOST_MARKS)
+        self._attempts: tuple[Attempt, ...] = ()
+        self._windows: dict[tuple[str, str], deque[MediaWindow]] = {}
+        self.expected: Expectation | None = None
+        self.identity_differs: bool | None = None
+        self.must_record: bool | None = None
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The marks so far, in the order in which they were told."""
+        return tuple(self._marks)
+
+    def add_mark(self, mark: Mark) -> None:
+        """Remember a mark; one of the same kind, start and source is replaced (its end came)."""
+        for at in range(len(self._marks) - 1, max(-1, len(self._marks) - 65), -1):
+            old = self._marks[at]
+            if (old.kind, old.start, old.source) == (mark.kind, mark.start, mark.source):
+                self._marks[at] = mark
+                return
+        self._marks.append(mark)
+
+    def add_window(self, window: MediaWindow) -> None:
+        """Remember a window of any leg."""
+        place = (window.leg, window.direction)
+        self._windows.setdefault(place, deque(maxlen=MOST_WINDOWS)).append(window)
+
+    def put_attempt(self, attempt: Attempt) -> None:
+        """Remember an attempt; the one that started at the same time is replaced by it."""
+        others = tuple(one for one in self._attempts if one.start != attempt.start)
+        self._attempts = (*others, attempt)[-MOST_ATTEMPTS:]
+
+    def story(
+        self,
+        facts: AttributeValues,
+        sources: frozenset[str],
+        now: float | None,
+        *,
+        caller_matches: bool | None,
+    ) -> Story:
+        """Everything so far as one value; `now` is None once the call is over."""
+        expected = self.expected
+        if expected is not None:
+            expected = dataclasses.replace(expected, caller_matches=caller_matches)
+        return Story(
+            facts=facts,
+            windows=tuple(window for kept in self._windows.values() for window in kept),
+            marks=tuple(sorted(self._marks, key=lambda mark: mark.start)),
+            attempts=self._attempts,
+            sources=sources,
+            expected=expected,
+            must_record=self.must_record,
+            identity_differs=self.identity_differs,
+            now=now,
+        )

@@ -1,0 +1,1 @@
+"""Quality of speech over a telephone line: the E-model, loss, bursts, clipping, levels."""

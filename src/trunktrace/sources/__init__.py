@@ -1,0 +1,1 @@
+"""What systems write about calls: one module a system, pure: bytes in, observations out."""
