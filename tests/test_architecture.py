@@ -37,10 +37,12 @@ FLOORS = {
     "propagation": 3,
     "sources": 3,
     "diagnosis": 3,
+    "voice": 3,
     "persons": 3,
     "merge": 4,
     "evidence": 4,
     "statements": 4,
+    "remembered": 4,
     "media": 4,
     "turns": 4,
     "spans": 4,
@@ -71,7 +73,7 @@ SDK_FLOOR = 6
 """From here up the OpenTelemetry SDK may be loaded; below, only its API (and the SDK's types)."""
 
 STDLIB_ONLY = frozenset(
-    {"errors", "conventions", "facts", "timeline", "sip", "sources", "diagnosis"}
+    {"errors", "conventions", "facts", "timeline", "sip", "sources", "diagnosis", "voice"}
 )
 """Pure modules: nothing of a third party, the OpenTelemetry API included."""
 

@@ -23,7 +23,15 @@ MOST_ATTEMPTS: Final = 64
 class Evidence:
     """Bounded; written under the call's lock, read as a frozen `Story`."""
 
-    __slots__ = ("_attempts", "_marks", "_windows", "expected", "identity_differs", "must_record")
+    __slots__ = (
+        "_attempts",
+        "_marks",
+        "_windows",
+        "expected",
+        "identity_differs",
+        "must_record",
+        "told",
+    )
 
     def __init__(self) -> None:
         self._marks: deque[Mark] = deque(maxlen=MOST_MARKS)
@@ -32,6 +40,8 @@ class Evidence:
         self.expected: Expectation | None = None
         self.identity_differs: bool | None = None
         self.must_record: bool | None = None
+        # What has been told of as an event already.
+        self.told: set[tuple[str | None, ...]] = set()
 
     @property
     def marks(self) -> tuple[Mark, ...]:

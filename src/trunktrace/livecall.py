@@ -10,25 +10,22 @@ Invariants, on which the processor's lock-free reading rests:
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
 
 from opentelemetry.context import create_key
 
 from trunktrace import conventions as c
 from trunktrace.belief import Rank, Value
 from trunktrace.clock import clock
-from trunktrace.diagnosis.story import Expectation, Story
-from trunktrace.dropped import drop_late, drop_value
-from trunktrace.evidence import Evidence
+from trunktrace.diagnosis.findings import Diagnosis
+from trunktrace.dropped import drop_value
 from trunktrace.facts import AttributeValues, CallFacts, checked
 from trunktrace.guard import guarded
 from trunktrace.merge import LEG_KEYS, RESULT_KEYS, Claim, conflict_event, disagree
-from trunktrace.persons import Persons
-from trunktrace.redaction import Redaction, secrets_of
+from trunktrace.redaction import Redaction
+from trunktrace.remembered import Remembered
 from trunktrace.spans import SpanBook, View
-from trunktrace.statements import Statements
-from trunktrace.timeline import Attempt, Mark
 from trunktrace.windows import MediaWindow
 
 if TYPE_CHECKING:
@@ -41,10 +38,21 @@ _MOST_FORMER: Final = 32
 _MOST_LEGS: Final = 256
 
 Names = frozenset[str]
+
+
+class Examiner(Protocol):
+    """Asks the rules about a call; `final`: nothing more will come."""
+
+    def __call__(self, call: LiveCall, *, final: bool) -> None:
+        """Look at the call now."""
+        ...
+
+
+RootValues = Mapping[str, Value | tuple[str, ...]]
 _NONE: Final[Names] = frozenset()
 
 
-class LiveCall(Statements):
+class LiveCall(Remembered):
     """One phone call while it lasts.
 
     False in a boolean sense once it has ended, and where there is no call at all (`current_call()`
@@ -55,13 +63,9 @@ class LiveCall(Statements):
         "_claim",
         "_claims",
         "_conflicts",
-        "_evidence",
-        "_lock",
-        "_persons",
-        "_sources",
-        "attributes",
         "concluded",
-        "finished",
+        "diagnosis",
+        "examiner",
         "former",
         "identified",
         "is_phone_call",
@@ -71,9 +75,7 @@ class LiveCall(Statements):
         "owns_trace",
         "root",
         "root_span_id",
-        "secrets",
         "spans",
-        "trace_id",
         "view",
     )
 
@@ -85,13 +87,11 @@ class LiveCall(Statements):
         root: Span | None = None,
         redaction: Redaction | None = None,
     ) -> None:
-        self.trace_id = trace_id
+        super().__init__(trace_id, redaction)
         self.root_span_id = root_span_id
         self.root = root
-        self.attributes: AttributeValues = {}
         self.spans = SpanBook()
         self.view: View | None = None
-        self.secrets: Names = _NONE
         self.legs: tuple[CallFacts, ...] = ()
         # What was known at the end of each former attempt, oldest first.
         self.former: tuple[AttributeValues, ...] = ()
@@ -100,20 +100,17 @@ class LiveCall(Statements):
         self.linked_elsewhere = False
         self.identified = False
         self.concluded = False
-        self.finished = False
         # Set by the registry: every span of the trace is this call's.
         self.owns_trace = True
         # livekit-agents before 1.8 ends its root when the entrypoint returns, mid-call.
         self.outlives_root = False
-        self._persons = Persons(redaction)
-        # Made with the first thing to remember: many calls of a test or of a gateway have none.
-        self._evidence: Evidence | None = None
+        # What the rules found when they were last asked, and who asks them.
+        self.diagnosis: Diagnosis | None = None
+        self.examiner: Examiner | None = None
         # The first claim stands for every key that is not in `_claims`: most keys have one source.
         self._claim: Claim = (Rank.OBSERVED, "")
         self._claims: dict[str, Claim] | None = None
         self._conflicts: Names = _NONE
-        self._sources: tuple[str, ...] = ()
-        self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
         return not self.finished
@@ -185,50 +182,6 @@ class LiveCall(Statements):
             self._tell_conflict(*refuted)
 
     @guarded
-    def mark(self, mark: Mark) -> None:
-        """Take what happened and when; a mark of the same kind, start and source is replaced."""
-        if self._is_over("mark"):
-            return
-        with self._lock:
-            self._remembered().add_mark(mark)
-
-    @guarded
-    def note_attempt(self, attempt: Attempt) -> None:
-        """Take an outbound attempt; one with the same start is replaced."""
-        with self._lock:
-            self._remembered().put_attempt(attempt)
-
-    @guarded
-    def expect_party(self, *, caller: str | None, country: str | None, region: str | None) -> None:
-        """Take what the customer record says that this call should be."""
-        if caller is not None:
-            self.add_secrets([caller])
-            self._persons.expect_caller(caller)
-        with self._lock:
-            self._remembered().expected = Expectation(country=country, region=region)
-
-    @guarded
-    def note_policy(
-        self, *, must_record: bool | None = None, identity_differs: bool | None = None
-    ) -> None:
-        """Take whether the call must be recorded, and whether its two caller identities differ."""
-        with self._lock:
-            evidence = self._remembered()
-            if must_record is not None:
-                evidence.must_record = must_record
-            if identity_differs is not None:
-                evidence.identity_differs = identity_differs
-
-    def story(self, *, final: bool = False) -> Story:
-        """Everything so far as one value, for the rules; `final`: nothing more will come."""
-        with self._lock:
-            now = None if final else clock.now_s()
-            matches = self._persons.caller_matches()
-            evidence = self._evidence or Evidence()
-            sources = frozenset(self._sources)
-            return evidence.story(self.attributes, sources, now, caller_matches=matches)
-
-    @guarded
     def begin_attempt(self) -> None:
         """Turn to another attempt or participant: what was known of the former is withdrawn.
 
@@ -254,22 +207,26 @@ class LiveCall(Statements):
         self.add_event(c.EVENT_SIP_LEG, attributes)
 
     @guarded
-    def add_event(self, name: str, attributes: AttributeValues) -> None:
+    def annotate(self, values: RootValues) -> None:
+        """What our own rules conclude, by attribute key: on the root, and never on a child."""
+        with self._lock:
+            told = {key: value for key, value in values.items() if not isinstance(value, tuple)}
+            self.attributes = {**self.attributes, **told}
+            self._write_root(values)
+
+    @guarded
+    def add_event(self, name: str, attributes: RootValues) -> None:
         """Add an event to the root call span, as long as that is open."""
         root = self.root
         if root is not None and root.is_recording():
             root.add_event(name, dict(attributes), timestamp=clock.now_ns())
 
-    def add_secrets(self, raws: Iterable[str]) -> None:
-        """Remember signalling values that exporters must not let out; in memory only."""
-        found = secrets_of(*raws)
-        with self._lock:
-            self.secrets |= found
-
     @guarded
     def conclude(self) -> None:
         """Nothing more will be learned while the call lasts: name what stayed unknown."""
         self.concluded = True
+        if self.examiner is not None:
+            self.examiner(self, final=True)
         if self.is_phone_call and c.TRUNK_CARRIER not in self.attributes:
             self._write_root({c.TRUNK_CARRIER: c.UNKNOWN_CARRIER})
 
@@ -348,7 +305,7 @@ class LiveCall(Statements):
         self._conflicts |= {key}
         self.add_event(c.EVENT_FACT_CONFLICT, conflict_event(key, kept, refused))
 
-    def _write_root(self, values: Mapping[str, Value]) -> None:
+    def _write_root(self, values: RootValues) -> None:
         root = self.root
         if root is not None and values and root.is_recording():
             root.set_attributes(dict(values))
@@ -362,17 +319,6 @@ class LiveCall(Statements):
         root = self.root
         if root is not None and root.is_recording():
             root.set_attribute(c.TRUNKTRACE_SOURCES, list(self._sources))
-
-    def _remembered(self) -> Evidence:
-        # The caller holds the lock.
-        if self._evidence is None:
-            self._evidence = Evidence()
-        return self._evidence
-
-    def _is_over(self, what: str) -> bool:
-        if self.finished and self.trace_id:
-            drop_late(what)
-        return self.finished
 
 
 NO_CALL: Final = LiveCall(trace_id=0, root_span_id=0)

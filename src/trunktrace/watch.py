@@ -1,0 +1,134 @@
+"""Looks at live calls: a finding becomes an event when it happens, the verdict an attribute.
+
+The rules are pure functions of the call's story (`trunktrace.diagnosis`); here is only who asks
+them when, and where the answer goes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunktrace import conventions as c
+from trunktrace.belief import Rank, Value
+from trunktrace.clock import clock
+from trunktrace.diagnosis.engine import diagnose
+from trunktrace.diagnosis.findings import Diagnosis, Finding
+from trunktrace.diagnosis.story import Story
+from trunktrace.diagnosis.thresholds import Thresholds
+from trunktrace.guard import guarded
+from trunktrace.livecall import LiveCall
+from trunktrace.quality.score import score
+from trunktrace.registry import calls
+
+SOURCE: Final = "trunktrace"
+
+
+class Watch:
+    """Asks the rules about calls, with one set of thresholds; subscribed to the registry once."""
+
+    def __init__(self) -> None:
+        self._thresholds: Thresholds | None = None
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What the rules compare with; on first use the environment's file, or the default.
+
+        Raises ConfigurationError if that file is wrong.
+        """
+        if self._thresholds is None:
+            self._thresholds = Thresholds.find()
+        return self._thresholds
+
+    @thresholds.setter
+    def thresholds(self, thresholds: Thresholds | None) -> None:
+        self._thresholds = thresholds
+
+    def install(self) -> None:
+        """Look at every call of this process when it comes to its end."""
+        calls.subscribe(self)
+
+    def call_opened(self, call: LiveCall) -> None:
+        """Be asked when the call comes to its end."""
+        call.examiner = self.look
+
+    def call_finished(self, call: LiveCall) -> None:
+        """Nothing to do: the last look was taken before the root ended."""
+
+    @guarded
+    def look(self, call: LiveCall, *, final: bool) -> None:
+        """Ask the rules now; what is new goes on the root, and is kept in `call.diagnosis`."""
+        if not call.is_phone_call or call.finished:
+            return
+        story = call.story(final=final)
+        found = diagnose(story, self.thresholds)
+        call.diagnosis = found
+        for finding in found.findings:
+            _tell(call, finding)
+        call.annotate(_on_root(found))
+        if final:
+            facts = {
+                "fault": found.fault,
+                "outcome": found.outcome,
+                "outcome_detail": found.outcome_detail,
+            }
+            call.observe(facts, source=SOURCE, rank=Rank.HINT)
+            call.annotate(_scores(story))
+
+
+watch: Final = Watch()
+"""The watch of this process."""
+
+
+def diagnosis_of(call: LiveCall) -> Diagnosis:
+    """What the last look found; nothing where nobody has looked."""
+    return call.diagnosis or Diagnosis()
+
+
+def _on_root(found: Diagnosis) -> dict[str, Value | tuple[str, ...]]:
+    values: dict[str, Value | tuple[str, ...]] = {}
+    if found.findings:
+        values[c.TRUNKTRACE_FAILURE_MODE] = found.findings[0].mode
+        rules = {rule for finding in found.findings for rule in finding.evidence}
+        values[c.TRUNKTRACE_FAILURE_EVIDENCE] = tuple(sorted(rules))
+    if found.media_state is not None:
+        values[c.TRUNKTRACE_MEDIA_STATE] = found.media_state
+    return values
+
+
+def _tell(call: LiveCall, finding: Finding) -> None:
+    """An event for a finding that is new: one for each mode, leg and direction of a call."""
+    if not call.first_told((finding.mode, finding.leg, finding.direction)):
+        return
+    event: dict[str, Value | tuple[str, ...]] = {
+        c.TRUNKTRACE_FAILURE_MODE: finding.mode,
+        c.TRUNKTRACE_FAILURE_EVIDENCE: finding.evidence,
+    }
+    if finding.leg is not None:
+        event[c.TRUNKTRACE_LEG] = finding.leg
+    if finding.direction is not None:
+        event[c.RTP_DIRECTION] = finding.direction
+    if finding.start is not None:
+        event[c.TRUNKTRACE_WINDOW_START_UNIX_MS] = round(finding.start * 1000)
+        end = clock.now_s() if finding.end is None else finding.end
+        event[c.TRUNKTRACE_WINDOW_END_UNIX_MS] = round(end * 1000)
+    call.add_event(c.EVENT_FAILURE, event)
+
+
+def _scores(story: Story) -> dict[str, Value]:
+    """Our own R and MOS where codec and loss of the trunk leg are known and nobody else scored."""
+    codec = story.facts.get(c.RTP_CODEC)
+    values: dict[str, Value] = {}
+    for direction in ("in", "out"):
+        loss = story.facts.get(c.MEDIA_KEYS["trunk", direction, "loss_ratio"])
+        algorithm = c.MEDIA_KEYS["trunk", direction, "mos_algorithm"]
+        if not isinstance(loss, float) or not isinstance(codec, str):
+            continue
+        if story.facts.get(algorithm, c.MOS_ALGORITHM) != c.MOS_ALGORITHM:
+            continue
+        burst = story.facts.get(c.MEDIA_KEYS["trunk", direction, "burst_ratio"])
+        scored = score(codec, loss, burst if isinstance(burst, float) else 1.0)
+        if scored is not None:
+            values[c.MEDIA_KEYS["trunk", direction, "r_factor"]] = scored[0]
+            values[c.MEDIA_KEYS["trunk", direction, "mos"]] = scored[1]
+            values[algorithm] = c.MOS_ALGORITHM
+    return values
