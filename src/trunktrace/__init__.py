@@ -23,6 +23,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from trunktrace import quality as quality
     from trunktrace.directory import Directory
     from trunktrace.export.late import LateFactsExporter
     from trunktrace.export.redacting import RedactingExporter
@@ -64,8 +65,13 @@ _HOMES = {
     "uninstrument": "livekit.instrumentor",
 }
 
+_MODULES = frozenset({"quality"})
+"""Modules that can be had as `trunktrace.quality` without an import of their own."""
+
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
