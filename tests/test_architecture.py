@@ -43,7 +43,7 @@ FLOORS = {
     "evidence": 4,
     "statements": 4,
     "remembered": 4,
-    "media": 4,
+    "media": 2,
     "turns": 4,
     "spans": 4,
     "livecall": 4,

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import trunktrace
 from trunktrace.guard import reraising
 from trunktrace.livekit import providers
+from trunktrace.livekit.leaving import Leaving
 
 LONGEST_S = 6.0
 """How long a backend may hold a process that wants to leave."""
@@ -110,7 +111,8 @@ def test_a_provider_is_shut_down_once_when_the_process_leaves(provider):
     """Called twice, by multiprocessing and by atexit, it shuts down once, in a bounded time."""
     memory = InMemorySpanExporter()
     provider.add_span_processor(BatchSpanProcessor(memory, schedule_delay_millis=60_000))
-    leaving = providers.Leaving(provider)
+    leaving = Leaving()
+    leaving.prepare(provider.shutdown)
     provider.get_tracer("test").start_span("last").end()
     assert not memory.get_finished_spans()
     leaving()
@@ -123,7 +125,9 @@ def test_a_provider_that_fails_to_shut_down_stops_nobody(monkeypatch):
     provider = TracerProvider()
     monkeypatch.setattr(provider, "shutdown", lambda: 1 / 0)
     with reraising(value=False) as guard:
-        providers.Leaving(provider)()
+        leaving = Leaving()
+        leaving.prepare(provider.shutdown)
+        leaving()
         assert guard.counts["providers.leaving"] == 1
 
 

@@ -19,6 +19,9 @@ MOST_WINDOWS: Final = 8_192
 
 MOST_ATTEMPTS: Final = 64
 
+LIVE_S: Final = 300.0
+"""While a call goes on the rules look back so far: a look then costs 2 ms in the longest call."""
+
 
 class Evidence:
     """Bounded; written under the call's lock, read as a frozen `Story`."""
@@ -75,13 +78,17 @@ class Evidence:
         *,
         caller_matches: bool | None,
     ) -> Story:
-        """Everything so far as one value; `now` is None once the call is over."""
+        """Everything so far as one value; `now` is None once the call is over.
+
+        While it goes on, windows that ended more than `LIVE_S` ago are left out.
+        """
+        since = float("-inf") if now is None else now - LIVE_S
         expected = self.expected
         if expected is not None:
             expected = dataclasses.replace(expected, caller_matches=caller_matches)
         return Story(
             facts=facts,
-            windows=tuple(window for kept in self._windows.values() for window in kept),
+            windows=tuple(w for kept in self._windows.values() for w in kept if w.end >= since),
             marks=tuple(sorted(self._marks, key=lambda mark: mark.start)),
             attempts=self._attempts,
             sources=sources,

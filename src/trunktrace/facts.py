@@ -213,6 +213,9 @@ class Observation:
     by (`call_id`, `provider_call_id`, ...). `marks` say what happened when, `attempts` what became
     of each outbound INVITE. `record_id` names the record within its source;
     `completeness` is `partial` where the source will send a fuller one. Times are unix seconds.
+    `claims` are what a `Directory` may name carrier, route and region by: participant attributes
+    and headers by LiveKit's names (`carrier.name`, `sip.h.x-route`, `sip.hostname`), without those
+    of persons, and with every number masked. `identity_differs` as in `diagnosis.story.Story`.
     """
 
     source: str
@@ -226,6 +229,8 @@ class Observation:
     windows: tuple[MediaWindow, ...] = ()
     marks: tuple[Mark, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    claims: Mapping[str, str] = field(default_factory=dict[str, str])
+    identity_differs: bool | None = None
 
 
 KNOWN_NAMES: Final = frozenset(

@@ -10,7 +10,7 @@ Invariants, on which the processor's lock-free reading rests:
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from opentelemetry.context import create_key
@@ -26,6 +26,8 @@ from trunktrace.merge import LEG_KEYS, RESULT_KEYS, Claim, conflict_event, disag
 from trunktrace.redaction import Redaction
 from trunktrace.remembered import Remembered
 from trunktrace.spans import SpanBook, View
+from trunktrace.timeline import Mark
+from trunktrace.voice.measures import recording_delay_ms
 from trunktrace.windows import MediaWindow
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 CALL_KEY: Final = create_key("trunktrace-call")
 """Context key under which the current call travels; the trace id is looked up first."""
+
+LOOK_EVERY_S: Final = 5.0
+"""The rules judge windows of 5 s; between two of them there is nothing new to judge."""
 
 _MOST_FORMER: Final = 32
 _MOST_LEGS: Final = 256
@@ -48,7 +53,7 @@ class Examiner(Protocol):
         ...
 
 
-RootValues = Mapping[str, Value | tuple[str, ...]]
+RootValues = Mapping[str, Value | Sequence[str]]
 _NONE: Final[Names] = frozenset()
 
 
@@ -71,6 +76,7 @@ class LiveCall(Remembered):
         "is_phone_call",
         "legs",
         "linked_elsewhere",
+        "looked_at",
         "outlives_root",
         "owns_trace",
         "root",
@@ -107,6 +113,7 @@ class LiveCall(Remembered):
         # What the rules found when they were last asked, and who asks them.
         self.diagnosis: Diagnosis | None = None
         self.examiner: Examiner | None = None
+        self.looked_at = 0.0
         # The first claim stands for every key that is not in `_claims`: most keys have one source.
         self._claim: Claim = (Rank.OBSERVED, "")
         self._claims: dict[str, Claim] | None = None
@@ -180,6 +187,23 @@ class LiveCall(Remembered):
                 self.spans.push_loss(window, clock.now_ns(), self.root_span_id)
         if refuted is not None:
             self._tell_conflict(*refuted)
+        self.look()
+
+    def look(self) -> None:
+        """Have the rules look at the call now, unless they have a moment ago."""
+        now = clock.now_s()
+        if self.examiner is not None and not 0 <= now - self.looked_at < LOOK_EVERY_S:
+            self.looked_at = now
+            self.examiner(self, final=False)
+
+    @guarded
+    def mark(self, mark: Mark) -> None:
+        """Take what happened and when; a mark of the same kind, start and source is replaced."""
+        super().mark(mark)
+        if mark.kind in ("answered", "recording") and self._evidence is not None:
+            delay = recording_delay_ms(self._evidence.marks)
+            if delay is not None:
+                self.annotate({c.TRUNKTRACE_RECORDING_START_DELAY_MS: delay})
 
     @guarded
     def begin_attempt(self) -> None:
@@ -210,7 +234,9 @@ class LiveCall(Remembered):
     def annotate(self, values: RootValues) -> None:
         """What our own rules conclude, by attribute key: on the root, and never on a child."""
         with self._lock:
-            told = {key: value for key, value in values.items() if not isinstance(value, tuple)}
+            told = {
+                key: value for key, value in values.items() if isinstance(value, str | int | float)
+            }
             self.attributes = {**self.attributes, **told}
             self._write_root(values)
 
@@ -222,10 +248,13 @@ class LiveCall(Remembered):
             root.add_event(name, dict(attributes), timestamp=clock.now_ns())
 
     @guarded
-    def conclude(self) -> None:
-        """Nothing more will be learned while the call lasts: name what stayed unknown."""
+    def conclude(self, *, may_go_on: bool = False) -> None:
+        """Nothing more will be learned while the call lasts: name what stayed unknown.
+
+        `may_go_on`: an attempt has failed, and another may follow; the rules are asked later.
+        """
         self.concluded = True
-        if self.examiner is not None:
+        if self.examiner is not None and not may_go_on:
             self.examiner(self, final=True)
         if self.is_phone_call and c.TRUNK_CARRIER not in self.attributes:
             self._write_root({c.TRUNK_CARRIER: c.UNKNOWN_CARRIER})

@@ -36,25 +36,36 @@ Disagreement = tuple[str, tuple[Value, str], tuple[Value, str]]
 _METHODS: Final[tuple[LossMethod, ...]] = ("counted", "estimated")
 """A count comes first: it replaces an estimate."""
 
-_COUNTS: Final = frozenset({"packet_count", "lost_count", "discarded_count"})
+_COUNTS: Final = frozenset(
+    {"packet_count", "lost_count", "discarded_count", "gap_count", "ignored_count"}
+)
+_OF_VOICED: Final = frozenset({"clipping_ratio", "level_dbfs"})
+"""Measures of the voiced part of the audio: a window weighs as much as was voiced in it."""
+
 _MAXIMA: Final = frozenset({"jitter_max_ms"})
 
 
 class _Sum:
-    """Windows side by side: counts summed, maxima kept, everything else a mean by time."""
+    """Windows side by side: counts summed, maxima kept, everything else a mean by time.
 
-    __slots__ = ("_means", "_values", "seconds")
+    The mean of loss is by packets, as long as every window says of how many it speaks.
+    """
+
+    __slots__ = ("_by_packets", "_means", "_values", "seconds")
 
     def __init__(self, windows: Iterable[MediaWindow] = ()) -> None:
         self.seconds = 0.0
         self._values: dict[str, Value] = {}
         self._means: dict[str, tuple[float, float]] = {}
+        self._by_packets: tuple[float, float] | None = (0.0, 0.0)
         for window in windows:
             self.take(window)
 
     def take(self, window: MediaWindow) -> None:
         self.seconds += window.duration_s
         weight = max(window.duration_s, 1e-9)
+        voiced = max(weight * (1.0 - (window.silence_ratio or 0.0)), 1e-9)
+        self._weigh_loss(window)
         for name, value in window.measures().items():
             if isinstance(value, str):
                 self._values[name] = value
@@ -64,11 +75,34 @@ class _Sum:
                 self._values[name] = max(float(self._values.get(name, value)), float(value))
             else:
                 total, length = self._means.get(name, (0.0, 0.0))
-                self._means[name] = (total + value * weight, length + weight)
+                share = voiced if name in _OF_VOICED else weight
+                self._means[name] = (total + value * share, length + share)
 
     def values(self) -> dict[str, Value]:
         means = {name: total / length for name, (total, length) in self._means.items()}
+        if self._by_packets is not None and self._by_packets[1]:
+            means["loss_ratio"] = self._by_packets[0] / self._by_packets[1]
         return {**self._values, **means}
+
+    def _weigh_loss(self, window: MediaWindow) -> None:
+        if window.loss_ratio is None or self._by_packets is None:
+            return
+        packets = _packets_of(window)
+        if packets is None:
+            self._by_packets = None
+            return
+        lost, of = self._by_packets
+        self._by_packets = (lost + window.loss_ratio * packets, of + packets)
+
+
+def _packets_of(window: MediaWindow) -> int | None:
+    """How many packets the loss of a window is a share of; None where it does not say."""
+    if window.packet_count is None or window.lost_count is None:
+        return None
+    if (window.leg, window.direction) == ("agent", "out"):
+        # The agent counts what it sent, and there the lost ones are among them.
+        return window.packet_count
+    return window.packet_count + window.lost_count
 
 
 class _Totals:
@@ -129,6 +163,14 @@ class MediaBook:
                     if found is not None:
                         return found, method
         return None
+
+    def is_counted(self, leg: str, direction: str) -> bool:
+        """Whether somebody counted the loss of this leg and direction."""
+        told = self._totals.get((leg, direction), {})
+        return any(
+            method == "counted" and "loss_ratio" in totals.values()
+            for (method, _), totals in told.items()
+        )
 
     def root_values(self, leg: str, direction: str) -> dict[str, Value]:
         """Attributes of the root for one leg and direction, over the whole call."""

@@ -12,9 +12,10 @@ from trunktrace import conventions as c
 from trunktrace.errors import ConfigurationError
 from trunktrace.guard import guard
 from trunktrace.livecall import CALL_KEY, LiveCall
-from trunktrace.metrics import health
+from trunktrace.metrics import call_metrics, health
 from trunktrace.registry import CallRegistry, calls
 from trunktrace.turns import CALL_ROOT, ROLES
+from trunktrace.watch import watch
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -78,6 +79,8 @@ class CallSpanProcessor(SpanProcessor):
     ) -> None:
         self._keys = inherited_keys(inherit)
         health.install()
+        watch.install()
+        call_metrics.install()
         self._has_loss = c.RTP_LOSS_RATIO in self._keys
         self._registry = registry
         self._owner_of = registry.owned.get

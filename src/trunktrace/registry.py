@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from opentelemetry.context import Context, get_value
 
@@ -87,7 +87,8 @@ class CallRegistry:
         self.evicted = 0
         self._most_calls = most_calls
         self._open: dict[LiveCall, None] = {}
-        self._listeners: WeakSet[CallListener] = WeakSet()
+        # Ordered: metrics are recorded before what was asked to flush them is told.
+        self._listeners: WeakKeyDictionary[CallListener, None] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -149,9 +150,9 @@ class CallRegistry:
             return shared
 
     def subscribe(self, listener: CallListener) -> None:
-        """Tell `listener` of every call that opens or finishes, as long as it lives."""
+        """Tell `listener` of every call, as long as it lives; in the order of subscription."""
         with self._lock:
-            self._listeners.add(listener)
+            self._listeners[listener] = None
 
     def clear(self) -> None:
         """Forget everything without telling anyone: a forked child has no calls yet."""

@@ -15,7 +15,7 @@ from trunktrace.guard import guarded
 from trunktrace.persons import Persons
 from trunktrace.redaction import Redaction, secrets_of
 from trunktrace.statements import Statements
-from trunktrace.timeline import Attempt, Mark
+from trunktrace.timeline import Attempt, Mark, MarkKind
 
 _NO_SECRETS: Final[frozenset[str]] = frozenset()
 
@@ -79,6 +79,12 @@ class Remembered(Statements):
                 evidence.must_record = must_record
             if identity_differs is not None:
                 evidence.identity_differs = identity_differs
+
+    def time_of(self, kind: MarkKind) -> float | None:
+        """When this last began (unix seconds); None where nobody has said so."""
+        evidence = self._evidence
+        starts = () if evidence is None else (m.start for m in evidence.marks if m.kind == kind)
+        return max(starts, default=None)
 
     def story(self, *, final: bool = False) -> Story:
         """Everything so far as one value, for the rules; `final`: nothing more will come."""

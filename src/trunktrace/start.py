@@ -17,9 +17,11 @@ from trunktrace import conventions as c
 from trunktrace.facts import FactFields
 from trunktrace.guard import guarded, swallowing
 from trunktrace.livecall import CALL_KEY, NO_CALL, LiveCall
+from trunktrace.metrics import call_metrics
 from trunktrace.processor import CallSpanProcessor
 from trunktrace.redaction import Redaction
 from trunktrace.registry import calls
+from trunktrace.watch import watch
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -159,6 +161,8 @@ class CallScope(AbstractContextManager[LiveCall]):
 
 def open_call(span: trace.Span, *, owns_trace: bool, redaction: Redaction | None) -> LiveCall:
     """Register a call whose root call span is `span`, sampled or not."""
+    watch.install()
+    call_metrics.install()
     context = span.get_span_context()
     call = LiveCall(
         trace_id=context.trace_id, root_span_id=context.span_id, root=span, redaction=redaction

@@ -35,7 +35,8 @@ MARK_KINDS: Final[dict[str, str]] = {
     "hangup": "the BYE, or the participant left",
     "media_timeout": "the bridge ended the call because no RTP came",
     "caller_track": "the agent subscribed to the caller's track",
-    "agent_track": "the caller's side (the bridge) subscribed to the agent's track",
+    "agent_track": "the caller's side (the bridge) subscribed to the agent's track; value `never`: "
+    "it has not, since both were there",
     "hold": "interval: media was held (sendonly, inactive), or the user said so",
     "user_speaking": "interval: the agent's VAD heard the caller",
     "agent_speaking": "interval: the agent sent speech",
@@ -49,6 +50,9 @@ MARK_KINDS: Final[dict[str, str]] = {
     "task": "value `completed`, `failed` or `abandoned`",
 }
 """Every kind of mark, and what it says; the keys are `MarkKind`."""
+
+NEVER: Final = "never"
+"""Value of an `agent_track` mark: seconds after the answer nobody had subscribed to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,16 +11,23 @@ from typing import Final
 from trunktrace import conventions as c
 from trunktrace.belief import Rank, Value
 from trunktrace.clock import clock
+from trunktrace.diagnosis.assemble import with_scores
 from trunktrace.diagnosis.engine import diagnose
 from trunktrace.diagnosis.findings import Diagnosis, Finding
+from trunktrace.diagnosis.report import verdict_facts
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import Thresholds
 from trunktrace.guard import guarded
 from trunktrace.livecall import LiveCall
-from trunktrace.quality.score import score
 from trunktrace.registry import calls
 
 SOURCE: Final = "trunktrace"
+
+_DIAGNOSED: Final = (
+    c.TRUNKTRACE_FAILURE_MODE,
+    c.TRUNKTRACE_FAILURE_EVIDENCE,
+    c.TRUNKTRACE_MEDIA_STATE,
+)
 
 
 class Watch:
@@ -51,8 +58,12 @@ class Watch:
         """Be asked when the call comes to its end."""
         call.examiner = self.look
 
+    @guarded
     def call_finished(self, call: LiveCall) -> None:
-        """Nothing to do: the last look was taken before the root ended."""
+        """Judge once more for the metrics: what was said after the hang-up counts too."""
+        if call.is_phone_call:
+            found = diagnose(call.story(final=True), self.thresholds)
+            call.diagnosis = found
 
     @guarded
     def look(self, call: LiveCall, *, final: bool) -> None:
@@ -64,7 +75,8 @@ class Watch:
         call.diagnosis = found
         for finding in found.findings:
             _tell(call, finding)
-        call.annotate(_on_root(found))
+        told = verdict_facts(found)
+        call.annotate({key: told[key] for key in _DIAGNOSED if key in told})
         if final:
             facts = {
                 "fault": found.fault,
@@ -82,17 +94,6 @@ watch: Final = Watch()
 def diagnosis_of(call: LiveCall) -> Diagnosis:
     """What the last look found; nothing where nobody has looked."""
     return call.diagnosis or Diagnosis()
-
-
-def _on_root(found: Diagnosis) -> dict[str, Value | tuple[str, ...]]:
-    values: dict[str, Value | tuple[str, ...]] = {}
-    if found.findings:
-        values[c.TRUNKTRACE_FAILURE_MODE] = found.findings[0].mode
-        rules = {rule for finding in found.findings for rule in finding.evidence}
-        values[c.TRUNKTRACE_FAILURE_EVIDENCE] = tuple(sorted(rules))
-    if found.media_state is not None:
-        values[c.TRUNKTRACE_MEDIA_STATE] = found.media_state
-    return values
 
 
 def _tell(call: LiveCall, finding: Finding) -> None:
@@ -115,20 +116,12 @@ def _tell(call: LiveCall, finding: Finding) -> None:
 
 
 def _scores(story: Story) -> dict[str, Value]:
-    """Our own R and MOS where codec and loss of the trunk leg are known and nobody else scored."""
-    codec = story.facts.get(c.RTP_CODEC)
-    values: dict[str, Value] = {}
+    """Our own R and MOS, where codec and loss of the trunk leg are known and nobody else scored."""
+    facts = dict(story.facts)
     for direction in ("in", "out"):
-        loss = story.facts.get(c.MEDIA_KEYS["trunk", direction, "loss_ratio"])
         algorithm = c.MEDIA_KEYS["trunk", direction, "mos_algorithm"]
-        if not isinstance(loss, float) or not isinstance(codec, str):
-            continue
-        if story.facts.get(algorithm, c.MOS_ALGORITHM) != c.MOS_ALGORITHM:
-            continue
-        burst = story.facts.get(c.MEDIA_KEYS["trunk", direction, "burst_ratio"])
-        scored = score(codec, loss, burst if isinstance(burst, float) else 1.0)
-        if scored is not None:
-            values[c.MEDIA_KEYS["trunk", direction, "r_factor"]] = scored[0]
-            values[c.MEDIA_KEYS["trunk", direction, "mos"]] = scored[1]
-            values[algorithm] = c.MOS_ALGORITHM
-    return values
+        if facts.get(algorithm) == c.MOS_ALGORITHM:
+            # Ours, from an earlier look: by now more may be known.
+            for name in ("mos", "r_factor", "mos_algorithm"):
+                facts.pop(c.MEDIA_KEYS["trunk", direction, name], None)
+    return {key: value for key, value in with_scores(facts).items() if key not in facts}

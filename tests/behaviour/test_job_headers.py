@@ -162,4 +162,6 @@ async def test_an_answer_that_never_comes_holds_nobody():
     async with asyncio.timeout(5):
         assert await job.run(entry) == "went on"
     await until(lambda: gone == ["cancelled"])
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    # The statistics are read as long as the room lives.
+    tasks = {task for task in asyncio.all_tasks() if task.get_name() != "trunktrace-media"}
+    assert tasks == {asyncio.current_task()}

@@ -48,6 +48,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from . import fakes, witness
 from .calls import CONVERSATION, GREETING
+from .network import port_of
 from .notes import note
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class Job(TypedDict):
     """Trunk loss of each piece of the caller's speech, recorded when it ends."""
     loss_out: NotRequired[float]
     """Trunk loss of what the agent says."""
+    greeting: NotRequired[str]
+    """What the agent says first, in place of the usual."""
+    tells_port: NotRequired[bool]
+    """The job notes the UDP port of its media, for a wire that loses packets."""
     reads_headers: NotRequired[bool]
     """The tool reads every SIP header by LiveKit's RPC, as some agents do."""
 
@@ -115,7 +120,7 @@ class Orders(Agent):
         self._job = job
 
     async def on_enter(self) -> None:
-        self.session.say(GREETING)
+        self.session.say(self._job.get("greeting", GREETING))
 
     @function_tool
     async def look_up_order(self, order: str) -> str:
@@ -211,6 +216,8 @@ async def run_job(ctx: JobContext) -> None:
         losses = job.get("losses", [])
         witness.Losses(call, losses, job.get("loss_out"), ctx.room.name).watch(session)
     await session.start(agent=Orders(job), room=ctx.room, room_options=options)
+    if job.get("tells_port"):
+        note("port", room=ctx.room.name, port=await port_of(ctx.room))
 
 
 def _current_call() -> LiveCall | None:

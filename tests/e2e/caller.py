@@ -37,6 +37,8 @@ class SipCaller:
     def __init__(self, server: LiveKitServer, truth: CallTruth) -> None:
         self._server = server
         self.truth = truth
+        self.gain = 1.0
+        """How much louder than usual it speaks; what does not fit into 16 bits is cut off."""
         self.room = rtc.Room()
         self._heard: list[float] = []
         self._left = asyncio.Event()
@@ -52,8 +54,12 @@ class SipCaller:
         identity: str | None = None,
         attributes: Mapping[str, str] | None = None,
         kind: Literal["sip", "standard"] = "sip",
+        hears: bool = True,
     ) -> None:
-        """Enter the room with the leg's attributes; `dispatch` names the agent to call there."""
+        """Enter the room with the leg's attributes; `dispatch` names the agent to call there.
+
+        Without `hears` it never subscribes to a track: nothing that the agent says reaches it.
+        """
         self.truth.asked = self.truth.asked or time.time()
         token = (
             api.AccessToken(self._server.key, self._server.secret)
@@ -69,7 +75,8 @@ class SipCaller:
             agent = RoomAgentDispatch(agent_name=dispatch, metadata=metadata)
             token = token.with_room_config(RoomConfiguration(agents=[agent]))
         self._listen_to_room()
-        await self.room.connect(self._server.url, token.to_jwt())
+        options = rtc.RoomOptions(auto_subscribe=hears)
+        await self.room.connect(self._server.url, token.to_jwt(), options)
         self.room.local_participant.register_rpc_method(HEADERS_RPC, self._remote_headers)
         self.truth.joined = time.time()
 
@@ -81,12 +88,19 @@ class SipCaller:
         """
         self._source = rtc.AudioSource(speech.SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track(self.truth.identity, self._source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+        # As the bridge does it: Opus without DTX, and without redundancy that repairs losses.
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False
+        )
         self._publication = await self.room.local_participant.publish_track(track, options)
 
     async def answered(self) -> None:
         """The call is up: `active`; the bridge says so once the agent has subscribed."""
         await self.subscribed()
+        await self.up()
+
+    async def up(self) -> None:
+        """Say that the call is up."""
         await self.status("active")
         self.truth.answered = time.time()
         self.truth.status_code = 200
@@ -116,8 +130,15 @@ class SipCaller:
 
     async def greeted(self) -> None:
         """Hear the greeting to its end."""
-        self.truth.greeting_heard = await self._hear(since=0.0)
-        await self._agent_is("listening", since=self.truth.greeting_heard)
+        heard = self.truth.greeting_heard = await self._hear(since=0.0)
+        await until_async(
+            # On a busy machine the greeting is over before its first sound reaches our ear.
+            lambda: self.agent_state(
+                "listening", since=self.agent_state("speaking", since=0.0) or heard
+            ),
+            deadline_s=DEADLINE_S,
+            what=f"{self.truth.room}: the greeting is over (seen: {self.truth.agent_states})",
+        )
 
     async def take(self, turn: Turn, *, wait_to_the_end: bool = True) -> None:
         """Say a turn and hear the answer; to its end unless the next turn interrupts it."""
@@ -135,8 +156,18 @@ class SipCaller:
         """Speak; returns when the last sample went out."""
         assert self._source is not None, "publish first"
         async with asyncio.timeout(DEADLINE_S):
-            await self._source.capture_frame(speech.frame(text))
+            await self._source.capture_frame(speech.frame(text, self.gain))
             await self._source.wait_for_playout()
+
+    def mute(self, muted: bool) -> None:
+        """Stop to send audio and tell the room so, or begin again."""
+        assert self._publication is not None, "publish first"
+        track = self._publication.track
+        assert isinstance(track, rtc.LocalAudioTrack)
+        if muted:
+            track.mute()
+        else:
+            track.unmute()
 
     async def press(self, digit: str) -> None:
         """Send a DTMF digit."""

@@ -12,6 +12,7 @@ import pytest
 from . import build
 from .calls import TELNYX, inbound
 from .harness import CallResult, run_inbound
+from .network import Network
 from .recorder import Recorder
 from .servers import JaegerServer, LiveKitServer
 from .worker import Worker, WorkerOptions
@@ -111,6 +112,23 @@ def livekit(
 
 
 @pytest.fixture(scope="session")
+def network() -> Iterator[Network]:
+    """A wire that loses packets when told to."""
+    with Network() as wire:
+        yield wire
+
+
+@pytest.fixture(scope="session")
+def far_livekit(
+    network: Network, tmp_path_factory: pytest.TempPathFactory, logs: dict[str, Path]
+) -> Iterator[LiveKitServer]:
+    """A LiveKit server at the far end of the wire."""
+    with LiveKitServer(tmp_path_factory.mktemp("far-livekit"), network) as server:
+        logs[f"far {server.name}"] = server.log
+        yield server
+
+
+@pytest.fixture(scope="session")
 def jaeger(
     tmp_path_factory: pytest.TempPathFactory, logs: dict[str, Path]
 ) -> Iterator[JaegerServer]:
@@ -130,24 +148,32 @@ def recorder(jaeger: JaegerServer) -> Iterator[Recorder]:
 class WorkerFactory:
     """A worker for some options; the same one when asked for the same again."""
 
-    def __init__(self, make: Callable[[WorkerOptions], Worker], stack: ExitStack) -> None:
+    def __init__(
+        self, make: Callable[[WorkerOptions, LiveKitServer | None], Worker], stack: ExitStack
+    ) -> None:
         self._make = make
         self._stack = stack
-        self._running: dict[str, Worker] = {}
+        self._running: dict[tuple[str, str | None], Worker] = {}
 
-    def __call__(self, options: WorkerOptions) -> Worker:
-        (worker,) = self.several(options)
+    def __call__(self, options: WorkerOptions, server: LiveKitServer | None = None) -> Worker:
+        (worker,) = self.several(options, server=server)
         return worker
 
-    def several(self, *options: WorkerOptions) -> list[Worker]:
-        """One for each of the options; those that are new start at the same time."""
-        new = {repr(one): self._make(one) for one in options if repr(one) not in self._running}
+    def several(self, *options: WorkerOptions, server: LiveKitServer | None = None) -> list[Worker]:
+        """One for each of the options; those that are new start at the same time.
+
+        They work for the session's LiveKit server, or for `server`.
+        """
+        wanted = {(repr(one), server and server.url): one for one in options}
+        new = {
+            key: self._make(one, server) for key, one in wanted.items() if key not in self._running
+        }
         for worker in new.values():
             self._stack.push(worker)
             worker.launch()
         for key, worker in new.items():
             self._running[key] = worker.__enter__()
-        return [self._running[repr(one)] for one in options]
+        return [self._running[key] for key in wanted]
 
     @property
     def running(self) -> list[Worker]:
@@ -165,9 +191,9 @@ def workers(
 ) -> Iterator[WorkerFactory]:
     """Makes workers on the session's servers, and ends them all with the session."""
 
-    def make(options: WorkerOptions) -> Worker:
+    def make(options: WorkerOptions, server: LiveKitServer | None) -> Worker:
         directory = tmp_path_factory.mktemp("worker")
-        one = Worker(directory, livekit, jaeger, options, recorder)
+        one = Worker(directory, server or livekit, jaeger, options, recorder)
         logs[one.agent_name] = one.log
         return one
 

@@ -1,4 +1,4 @@
-"""Stands between the workers and Jaeger, keeps every OTLP request, and hands it on.
+"""Stands between the workers and Jaeger, keeps every OTLP request, and hands on the spans.
 
 What a worker sent is what its user's backend would get: the tests search these bytes for what must
 not be in them.
@@ -15,11 +15,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from .servers import HOST, JaegerServer
 
-_PATH = "/v1/traces"
+_TRACES = "/v1/traces"
+_METRICS = "/v1/metrics"
 
 
 class Recorder:
@@ -27,7 +31,7 @@ class Recorder:
 
     def __init__(self, jaeger: JaegerServer) -> None:
         self._jaeger = jaeger
-        self._messages: dict[str, list[bytes]] = defaultdict(list)
+        self._messages: dict[tuple[str, str], list[bytes]] = defaultdict(list)
         self._lock = threading.Lock()
         self._server = _Server((HOST, 0), self)
         self._thread = threading.Thread(target=self._server.serve_forever, name="otlp-recorder")
@@ -37,20 +41,32 @@ class Recorder:
         return f"http://{HOST}:{self._server.server_address[1]}/{worker}"
 
     def messages(self, worker: str) -> list[bytes]:
-        """The bodies that the worker has sent, uncompressed."""
+        """The bodies with spans that the worker has sent, uncompressed."""
         with self._lock:
-            return list(self._messages[worker])
+            return list(self._messages[worker, _TRACES])
 
     def requests(self, worker: str) -> list[ExportTraceServiceRequest]:
         """The same, read."""
         return [ExportTraceServiceRequest.FromString(body) for body in self.messages(worker)]
 
-    def take(self, worker: str, body: bytes) -> int:
-        """Keep a body and hand it on; the status that Jaeger answered."""
+    def metric_messages(self, worker: str) -> list[bytes]:
+        """The bodies with metrics that the worker has sent, uncompressed."""
         with self._lock:
-            self._messages[worker].append(body)
+            return list(self._messages[worker, _METRICS])
+
+    def metric_requests(self, worker: str) -> list[ExportMetricsServiceRequest]:
+        """The same, read."""
+        bodies = self.metric_messages(worker)
+        return [ExportMetricsServiceRequest.FromString(body) for body in bodies]
+
+    def take(self, worker: str, path: str, body: bytes) -> int:
+        """Keep a body; the status that Jaeger answered, to which only spans are handed on."""
+        with self._lock:
+            self._messages[worker, path].append(body)
+        if path != _TRACES:
+            return 200
         request = urllib.request.Request(
-            self._jaeger.otlp_http + _PATH,
+            self._jaeger.otlp_http + _TRACES,
             data=body,
             headers={"Content-Type": "application/x-protobuf"},
         )
@@ -94,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
-        worker = self.path.removesuffix(_PATH).strip("/")
-        status = self.server.recorder.take(worker, body)
+        worker, _, path = self.path.strip("/").partition("/")
+        status = self.server.recorder.take(worker, f"/{path}", body)
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -1,4 +1,4 @@
-"""Starts and stops the real servers on 127.0.0.1, on free ports, with their logs kept."""
+"""Starts and stops the real servers on free ports of 127.0.0.1, with their logs kept."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from . import build
+from .network import Network
 from .polling import until
 
 HOST = "127.0.0.1"
@@ -179,7 +180,7 @@ class _Server(ABC):
 
 
 class LiveKitServer(_Server):
-    """A single LiveKit server without redis (so without SIP), on loopback only."""
+    """A single LiveKit server without redis (so without SIP), on loopback or behind `network`."""
 
     name = "livekit-server"
     # Asked to end it lingers for ten seconds and more; it has nothing that we would lose.
@@ -187,10 +188,15 @@ class LiveKitServer(_Server):
     key = "e2e-key"
     secret = "e2e-secret-that-is-long-enough-for-hs256"
 
+    def __init__(self, directory: Path, network: Network | None = None) -> None:
+        self._network = network
+        self._host = HOST if network is None else network.server_address
+        super().__init__(directory)
+
     @property
     def url(self) -> str:
         """What LIVEKIT_URL is set to."""
-        return f"ws://{HOST}:{self._port}"
+        return f"ws://{self._host}:{self._port}"
 
     def _choose_ports(self) -> None:
         (self._port,) = free_tcp_ports(1)
@@ -200,14 +206,20 @@ class LiveKitServer(_Server):
         config = self._directory / "livekit.yaml"
         config.write_text(
             _LIVEKIT_YAML.format(
-                host=HOST, port=self._port, udp=self._udp_port, key=self.key, secret=self.secret
+                host=self._host,
+                interface="lo" if self._network is None else self._network.server_interface,
+                port=self._port,
+                udp=self._udp_port,
+                key=self.key,
+                secret=self.secret,
             ),
             "utf-8",
         )
-        return [str(build.binary(build.LIVEKIT)), "--config", str(config), "--node-ip", HOST]
+        argv = [str(build.binary(build.LIVEKIT)), "--config", str(config), "--node-ip", self._host]
+        return argv if self._network is None else self._network.within(argv)
 
     def _is_ready(self) -> bool:
-        return _answers(f"http://{HOST}:{self._port}/")
+        return _answers(f"http://{self._host}:{self._port}/")
 
 
 class JaegerServer(_Server):
@@ -301,7 +313,7 @@ rtc:
   use_external_ip: false
   enable_loopback_candidate: true
   interfaces:
-    includes: [lo]
+    includes: [{interface}]
 room:
   auto_create: true
   empty_timeout: 30

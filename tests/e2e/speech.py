@@ -7,21 +7,29 @@ import shutil
 import subprocess
 import wave
 
+import numpy as np
 from livekit import rtc
 
 from .build import CACHE
 
 SAMPLE_RATE = 16_000
 _BLOCK = SAMPLE_RATE // 100 * 2
+_LARGEST = 32_767
 
 
 class NoSpeech(RuntimeError):
     """espeak-ng is not installed; the message says how to get it."""
 
 
-def frame(text: str) -> rtc.AudioFrame:
-    """`text` as one mono frame of 16 kHz, filled up with silence to whole 10 ms."""
+def frame(text: str, gain: float = 1.0) -> rtc.AudioFrame:
+    """`text` as one mono frame of 16 kHz, filled up with silence to whole 10 ms.
+
+    With a `gain` the samples are clipped where they do not fit, as a bad gateway would do it.
+    """
     samples = _samples(text)
+    if gain != 1.0:
+        louder = np.frombuffer(samples, dtype=np.int16).astype(np.float64) * gain
+        samples = louder.clip(-_LARGEST, _LARGEST).astype(np.int16).tobytes()
     padded = samples + bytes(-len(samples) % _BLOCK)
     return rtc.AudioFrame(padded, SAMPLE_RATE, 1, len(padded) // 2)
 

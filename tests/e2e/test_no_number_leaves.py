@@ -1,7 +1,7 @@
 """After all other tests: nothing that left in any of their calls holds a number of the call.
 
-Searched are the bytes that each worker sent by OTLP, the same bytes read (a number may stand there
-as an integer), and what Jaeger answers.
+Searched are the bytes that each worker sent by OTLP (spans and metrics), the same bytes read (a
+number may stand there as an integer), and what Jaeger answers.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def test_no_number_is_in_the_bytes_that_left(
     for worker in redacting:
         pattern = _numbers_of(worker.truths)
         calls += len(worker.truths)
-        for body, request in zip(
-            recorder.messages(worker.agent_name), recorder.requests(worker.agent_name), strict=True
-        ):
+        name = worker.agent_name
+        bodies = recorder.messages(name) + recorder.metric_messages(name)
+        requests = [*recorder.requests(name), *recorder.metric_requests(name)]
+        for body, request in zip(bodies, requests, strict=True):
             size += len(body)
             found += _around(pattern, body) + _around(pattern, str(request).encode())
     assert found == []

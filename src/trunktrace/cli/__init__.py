@@ -9,6 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from trunktrace.cli.demo import run_demo
+from trunktrace.cli.diagnose import run_diagnose
+from trunktrace.cli.parse import run_parse
 from trunktrace.errors import ConfigurationError, MissingDependencyError
 
 EX_UNAVAILABLE: Final = 69
@@ -21,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(run_demo)
+app.command("diagnose")(run_diagnose)
+app.command("parse")(run_parse)
 
 
 def _print_version(asked: bool) -> None:

@@ -32,7 +32,7 @@ def provider_from_environment(redaction: Redaction | None = None) -> TracerProvi
 
     `redaction` goes to the `RedactingExporter`; None reads it from the environment.
     """
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if sdk_disabled():
         return None
     exporters = [found for name in exporter_names() if (found := _exporter(name)) is not None]
     if not exporters:
@@ -48,27 +48,41 @@ def provider_from_environment(redaction: Redaction | None = None) -> TracerProvi
 
 def otlp_endpoint() -> str | None:
     """Where the environment sends spans by OTLP; None if it names no endpoint."""
-    return _first(_ENDPOINTS) or None
+    return first_set(_ENDPOINTS) or None
+
+
+def sdk_disabled() -> bool:
+    """Whether the environment switches OpenTelemetry off."""
+    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def otlp_exporter() -> SpanExporter | None:
     """The OTLP exporter for the environment's endpoint and protocol; None without an endpoint."""
-    return _exporter(_otlp_name()) if otlp_endpoint() else None
+    return _exporter(otlp_name(_ENDPOINTS, _PROTOCOLS)) if otlp_endpoint() else None
 
 
 def exporter_names() -> tuple[str, ...]:
     """Entry point names of the span exporters that the environment asks for."""
-    asked = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
+    return names_asked_for("OTEL_TRACES_EXPORTER", _ENDPOINTS, _PROTOCOLS)
+
+
+def names_asked_for(
+    variable: str, endpoints: tuple[str, ...], protocols: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names in `variable`; OTLP where it is not set and there is an endpoint."""
+    asked = os.environ.get(variable, "").strip()
     if not asked:
-        asked = "otlp" if otlp_endpoint() else "none"
+        asked = "otlp" if first_set(endpoints) else "none"
+    otlp = otlp_name(endpoints, protocols)
     names = (name.strip() for name in asked.split(","))
-    return tuple(_otlp_name() if n == "otlp" else n for n in names if n and n != "none")
+    return tuple(otlp if n == "otlp" else n for n in names if n and n != "none")
 
 
-def _otlp_name() -> str:
-    protocol = _first(_PROTOCOLS)
+def otlp_name(endpoints: tuple[str, ...], protocols: tuple[str, ...]) -> str:
+    """Entry point name of the OTLP exporter; the first variable that is set decides."""
+    protocol = first_set(protocols)
     if not protocol:
-        protocol = "grpc" if _port(_first(_ENDPOINTS)) == _GRPC_PORT else "http/protobuf"
+        protocol = "grpc" if _port(first_set(endpoints)) == _GRPC_PORT else "http/protobuf"
     return "otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http"
 
 
@@ -109,5 +123,6 @@ def _exporter(name: str) -> SpanExporter | None:
     return None
 
 
-def _first(names: tuple[str, ...]) -> str:
+def first_set(names: tuple[str, ...]) -> str:
+    """The value of the first of these variables that is set; empty if none is."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), "")

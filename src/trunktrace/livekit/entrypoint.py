@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
-from trunktrace.directory import Directory
 from trunktrace.errors import ConfigurationError
 from trunktrace.livekit.patches import patches
 from trunktrace.livekit.pickling import RIGHT_ORDER, is_traced, registered, traced
-from trunktrace.livekit.settings import Settings
-from trunktrace.redaction import Redaction
+from trunktrace.livekit.settings import SettingFields, Settings
 
 Entrypoint = TypeVar("Entrypoint", bound=Callable[..., Awaitable[Any]])
 
@@ -26,20 +24,14 @@ def traced_call(entrypoint: Entrypoint, /) -> Entrypoint: ...
 
 @overload
 def traced_call(
-    *,
-    directory: Directory | None = None,
-    redaction: Redaction | None = None,
-    learn_trunks: bool = False,
+    **settings: Unpack[SettingFields],
 ) -> Callable[[Entrypoint], Entrypoint]: ...
 
 
 def traced_call(
     entrypoint: Callable[..., Awaitable[Any]] | None = None,
     /,
-    *,
-    directory: Directory | None = None,
-    redaction: Redaction | None = None,
-    learn_trunks: bool = False,
+    **settings: Unpack[SettingFields],
 ) -> Any:
     """Every span of the job says which trunk the call came through.
 
@@ -54,21 +46,24 @@ def traced_call(
     `TRUNKTRACE_DIRECTORY`, else `carriers.toml` in the working directory, else what is known of the
     large carriers); `redaction` says what becomes of phone numbers (default: masked; hashed with
     `TRUNKTRACE_HASH_KEY`); `learn_trunks` lets a job read LiveKit's trunk list for names that
-    the directory does not have.
+    the directory does not have; `must_record` says that calls are recorded (default:
+    `TRUNKTRACE_MUST_RECORD`, else unknown), so that a recording that is late or missing is a
+    finding; `correction_rule` says what a caller's correction is (default: the phrases of
+    `trunktrace.voice.corrections`).
 
     Raises ConfigurationError if the entrypoint is no async function, if `@server.rtc_session()`
     stands below this line instead of above it, or if a setting is wrong.
     """
     if entrypoint is not None:
         _check(entrypoint)
-    settings = Settings.load(directory, redaction, learn_trunks=learn_trunks)
-    settings.redaction.prepare()
-    registered.latest = settings
+    chosen = Settings.load(**settings)
+    chosen.redaction.prepare()
+    registered.latest = chosen
     patches.install("decorator")
 
     def decorate(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         _check(function)
-        return function if is_traced(function) else traced(function, settings)
+        return function if is_traced(function) else traced(function, chosen)
 
     return decorate if entrypoint is None else decorate(entrypoint)
 

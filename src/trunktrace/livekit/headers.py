@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from trunktrace.livekit.participant import HEADER_PREFIX
+from trunktrace.sip.participant import HEADER_PREFIX
 
 METHOD: Final = "lk.sip.GetRemoteHeaders"
 TIMEOUT_S: Final = 5.0

@@ -16,11 +16,14 @@ from trunktrace.guard import guard, guarded, swallowing, warn_once
 from trunktrace.livecall import CALL_KEY, LiveCall
 from trunktrace.livekit import providers
 from trunktrace.livekit.failures import sip_answer
+from trunktrace.livekit.live import LiveMedia
 from trunktrace.livekit.room import RoomObserver
 from trunktrace.livekit.settings import Settings
 from trunktrace.livekit.trunks import learned
+from trunktrace.metrics import call_metrics
 from trunktrace.registry import calls
 from trunktrace.start import open_call
+from trunktrace.watch import watch
 
 _JOB_KEY: Final = create_key("trunktrace-job")
 # The value is weak too: it reaches the session by way of the job's context.
@@ -34,7 +37,13 @@ class JobCall:
         self.ctx = ctx
         self.call = call
         self.provider = providers.livekit_provider()
+        self.settings = settings
         self.observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings)
+        self.media = LiveMedia(ctx.room, call, lambda: self.observer.caller)
+        self.observer.at_hangup = self.media.hung_up
+        self.observer.at_end = self.media.stop
+        if settings.must_record is not None:
+            call.note_policy(must_record=settings.must_record)
 
     @guarded
     def connected(self) -> None:
@@ -46,6 +55,7 @@ class JobCall:
     @guarded
     def check_provider(self) -> None:
         """Adopt a provider that the entrypoint has set, and say where it should be set."""
+        providers.adopt_meters()
         provider = providers.livekit_provider()
         if provider is None and self.call.root is None:
             warn_once(
@@ -82,7 +92,7 @@ class JobCall:
             # A simulated job's room is a mock, which tells nobody that it has ended.
             self.ctx.add_shutdown_callback(self._over)
         else:
-            calls.close(self.call)
+            self._close()
 
     def _is_connected(self) -> bool:
         # A room that is broken tells nothing any more: then nothing is left to wait for.
@@ -93,6 +103,11 @@ class JobCall:
             return False
 
     async def _over(self, _: str) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self.media.stop()
+        self.call.conclude()
         calls.close(self.call)
 
 
@@ -127,6 +142,7 @@ async def run_entrypoint(
         if job is not None:
             token = otel_context.attach(context_of(job))
             job.observer.start()
+            job.media.start()
             learned(job.ctx, settings, job.observer)
     error: BaseException | None = None
     try:
@@ -158,6 +174,9 @@ def open_job(ctx: Any, settings: Settings) -> JobCall | None:
     if running is not None and context.trace_id in (running.call.trace_id, INVALID_TRACE_ID):
         return None
     providers.adopt(providers.livekit_provider())
+    watch.install()
+    call_metrics.install()
+    call_metrics.know(settings.directory.names)
     if not context.is_valid:
         return JobCall(ctx, _without_root(settings), settings)
     owns_trace = getattr(span, "parent", None) is None

@@ -11,9 +11,10 @@ from trunktrace.belief import Rank
 from trunktrace.directory import Directory
 from trunktrace.guard import guard, guarded, warn_once
 from trunktrace.livecall import LiveCall
-from trunktrace.livekit import participant as sip
 from trunktrace.livekit.headers import fetch_headers
-from trunktrace.livekit.legs import Leg
+from trunktrace.metrics import call_metrics
+from trunktrace.sip import participant as sip
+from trunktrace.sip.legs import Leg
 
 
 class Naming:
@@ -42,6 +43,7 @@ class Naming:
         """Name from this directory from now on; called by the awaited task."""
         self._tasks.difference_update({asyncio.current_task()})
         self.directory = directory
+        call_metrics.know(directory.names)
 
     def cancel(self) -> None:
         """Stop asking: the room has ended."""

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import wrapt
 
-from trunktrace.export import environment
+from trunktrace.export import environment, meters
 from trunktrace.guard import swallowing, warn_once
-from trunktrace.livekit import pickling, providers
+from trunktrace.livekit import conversation, listening, pickling, providers
 from trunktrace.livekit.job import current_job, note_session, observer_of_session
 from trunktrace.livekit.settings import Settings
 
@@ -47,6 +47,8 @@ def _session_start(wrapped: Callable[..., Any], session: Any, args: Any, kwargs:
         if job is not None:
             note_session(session, job.observer)
             job.check_provider()
+            conversation.session_starts(session, job, kwargs.get("room"))
+            job.media.listen(session)
     return wrapped(*args, **kwargs)
 
 
@@ -79,12 +81,14 @@ async def _create_sip_participant(
 async def _transfer_sip_participant(
     wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any
 ) -> Any:
+    job = current_job()
+    request = args[0] if args else next(iter(kwargs.values()), None)
+    if job is None or request is None:
+        return await wrapped(*args, **kwargs)
     with swallowing("patches.transfer"):
-        job = current_job()
-        request = args[0] if args else next(iter(kwargs.values()), None)
-        if job is not None and request is not None:
-            job.observer.transferring(request)
-    return await wrapped(*args, **kwargs)
+        job.observer.transferring(request)
+    with conversation.transfer(job, request):
+        return await wrapped(*args, **kwargs)
 
 
 _OBSERVED: Final[tuple[tuple[str, str, Wrapper], ...]] = (
@@ -94,8 +98,13 @@ _OBSERVED: Final[tuple[tuple[str, str, Wrapper], ...]] = (
     ("livekit.agents", "Worker.__init__", pickling.observe_worker),
     ("livekit.agents", "AgentSession.start", _session_start),
     ("livekit.agents", "AgentSession._on_room_io_participant_linked", _session_linked),
+    ("livekit.agents", "AgentTask.complete", conversation.task_completes),
+    ("livekit.agents", "AMD.__init__", conversation.amd_made),
+    ("livekit.agents.voice.recorder_io", "RecorderIO.start", conversation.recorder_starts),
+    ("livekit.agents.voice.recorder_io", "RecorderIO.aclose", conversation.recorder_ends),
     ("livekit.api.sip_service", "SipService.create_sip_participant", _create_sip_participant),
     ("livekit.api.sip_service", "SipService.transfer_sip_participant", _transfer_sip_participant),
+    *listening.OBSERVED,
 )
 """(module, class.method, wrapper); a class is patched where it is defined or re-exported."""
 
@@ -108,6 +117,11 @@ class Patches:
         self._lock = threading.RLock()
         self._waiting = False
         self._users: set[str] = set()
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Who needs the methods observed now."""
+        return frozenset(self._users)
 
     def install(self, user: str) -> None:
         """Patch for `user` now if livekit-agents is loaded, else as soon as it is."""
@@ -138,12 +152,15 @@ class Patches:
             # A job process has time now; when its job comes, somebody is on the phone.
             with swallowing("patches.preload"):
                 environment.preload()
+                meters.preload()
         for module, path, wrapper in _OBSERVED:
             with swallowing(f"patches.{path}"):
                 self._patch(module, path, wrapper)
 
     def _patch(self, module: str, path: str, wrapper: Wrapper) -> None:
         class_name, method = path.split(".")
+        if find_spec(module) is None:
+            return
         owner = getattr(import_module(module), class_name, None)
         original = None if owner is None else owner.__dict__.get(method)
         if original is None:

@@ -1,34 +1,29 @@
-"""Whose tracer provider a job uses, and that nothing of it is lost when the process leaves."""
+"""Whose tracer and meter provider a job uses, and that nothing of them is lost at its end."""
 
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import os
 import threading
-from multiprocessing import util
+from functools import partial
 from typing import Final
 from weakref import WeakSet
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from trunktrace.export import installed
 from trunktrace.export.environment import provider_from_environment
-from trunktrace.guard import guard, guarded, swallowing, warn_once
-from trunktrace.livecall import LiveCall
+from trunktrace.export.meters import meter_provider_from_environment
+from trunktrace.guard import guarded, warn_once
+from trunktrace.livekit.leaving import FLUSH_S, flusher, leaving
 from trunktrace.redaction import Redaction
-from trunktrace.registry import calls
 from trunktrace.start import ensure_processor
 
-FLUSH_S: Final = 5.0
-"""How long the end of a job may wait for its spans to leave."""
-
-IDLE_S: Final = 1.0
-"""How long the flushing thread waits for another call before it goes."""
-
-_finalized: Final[WeakSet[TracerProvider]] = WeakSet()
+_finalized: Final[WeakSet[TracerProvider | MeterProvider]] = WeakSet()
 _lock: Final = threading.Lock()
+_NONE_SET: Final = "_ProxyMeterProvider"  # there is no public name for it
 
 if hasattr(os, "register_at_fork"):
     # What a parent has adopted has nobody in a forked child who shuts it down.
@@ -48,9 +43,14 @@ def livekit_provider() -> TracerProvider | None:
     return None
 
 
-@guarded
 def ensure_provider(redaction: Redaction | None = None) -> None:
-    """Before a job's first span: the user's provider, else one from the OTEL_* environment."""
+    """Before a job's first span: the user's providers, else those of the OTEL_* environment."""
+    _ensure_tracer_provider(redaction)
+    _ensure_meter_provider()
+
+
+@guarded
+def _ensure_tracer_provider(redaction: Redaction | None) -> None:
     with _lock:
         provider = livekit_provider()
         if provider is None:
@@ -75,89 +75,39 @@ def adopt(provider: TracerProvider | None) -> None:
             return
         _finalized.add(provider)
     flusher.watch(provider)
-    if multiprocessing.parent_process() is not None:
-        leaving = Leaving(provider)
-        # Job processes leave by os._exit. Before Python 3.13 no atexit handler runs then, but
-        # multiprocessing's finalizers do. Since then handlers run too, and the SDK's own would wait
-        # for a backend without a bound.
-        util.Finalize(None, leaving, exitpriority=100)
+    if leaving.add(provider.shutdown):
+        # Since Python 3.13 handlers run in a job process too, and the SDK's own would wait for a
+        # backend without a bound.
         atexit.unregister(provider.shutdown)
-        atexit.register(leaving)
 
 
-class Leaving:
-    """Shuts a provider down when it is called, and waits `FLUSH_S` for it at most.
-
-    A backend that is away holds nobody up. The thread stands ready from the start, because a
-    process that leaves can start none (Python 3.12 and later).
-    """
-
-    def __init__(self, provider: TracerProvider) -> None:
-        self._due = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(provider,), name="trunktrace-leaving", daemon=True
-        )
-        self._thread.start()
-
-    def __call__(self) -> None:
-        """Have it done, once."""
-        if not self._due.is_set():
-            self._due.set()
-            self._thread.join(FLUSH_S)
-
-    def _run(self, provider: TracerProvider) -> None:
-        self._due.wait()
-        with swallowing("providers.leaving"):
-            provider.shutdown()
+@guarded
+def _ensure_meter_provider() -> None:
+    with _lock:
+        # The API's stand-in makes no instruments of its own; asked for another it would be logged.
+        if type(metrics.get_meter_provider()).__name__ == _NONE_SET:
+            provider = meter_provider_from_environment()
+            if provider is not None:
+                metrics.set_meter_provider(provider)
+    adopt_meters()
 
 
-class Flusher:
-    """Flushes the providers after a call has ended, on a thread of its own."""
-
-    def __init__(self) -> None:
-        self._providers: WeakSet[TracerProvider] = WeakSet()
-        self._due = threading.Event()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def watch(self, provider: TracerProvider) -> None:
-        """Flush `provider` too from now on."""
-        with self._lock:
-            self._providers.add(provider)
-        calls.subscribe(self)
-
-    def call_opened(self, call: LiveCall) -> None:
-        """Nothing to do yet."""
-
-    def call_finished(self, call: LiveCall) -> None:  # noqa: ARG002  # the listener's signature
-        """Have the spans of the call sent soon, without waiting for it."""
-        with self._lock:
-            self._due.set()
-            if self._thread is not None and self._thread.is_alive():
-                return
-            self._thread = threading.Thread(target=self._run, name="trunktrace-flush", daemon=True)
-            self._thread.start()
-
-    def _run(self) -> None:
-        while self._is_due():
-            for provider in tuple(self._providers):
-                try:
-                    provider.force_flush(int(FLUSH_S * 1000))
-                except Exception as error:
-                    guard.swallowed("providers.flush", error)
-
-    def _is_due(self) -> bool:
-        """Wait for the next call that ends; False when the thread may go."""
-        self._due.wait(IDLE_S)
-        with self._lock:
-            if not self._due.is_set():
-                self._thread = None
-                return False
-            self._due.clear()
-            return True
-
-
-flusher: Final = Flusher()
+@guarded
+def adopt_meters() -> None:
+    """Have the meter provider, whosever it is, send what it holds when a call or its job ends."""
+    provider = metrics.get_meter_provider()
+    if not isinstance(provider, MeterProvider):
+        return
+    with _lock:
+        if provider in _finalized:
+            return
+        _finalized.add(provider)
+    flusher.watch(provider)
+    if getattr(provider, "_atexit_handler", None) is None:
+        # Its owner shuts it down (LiveKit does with its own); it only has to be asked in time.
+        leaving.add(partial(provider.force_flush, FLUSH_S * 1000))
+    elif leaving.add(provider.shutdown):
+        atexit.unregister(provider.shutdown)
 
 
 def _warn_of_missing_exporters() -> None:

@@ -11,13 +11,16 @@ from trunktrace.directory import Directory
 from trunktrace.facts import CallFacts, Value, checked
 from trunktrace.guard import guarded, warn_once
 from trunktrace.livecall import LiveCall
-from trunktrace.livekit import participant as sip
+from trunktrace.livekit.attempts import Attempts
 from trunktrace.livekit.failures import sip_answer
-from trunktrace.livekit.legs import Leg
+from trunktrace.livekit.marks import RoomMarks
 from trunktrace.livekit.naming import Naming
 from trunktrace.livekit.settings import Settings
 from trunktrace.redaction import scrub
 from trunktrace.registry import calls
+from trunktrace.sip import participant as sip
+from trunktrace.sip.legs import Leg
+from trunktrace.sources.identity import identities_differ
 
 SOURCE: Final = "livekit"
 _ANSWERED: Final = 200
@@ -40,6 +43,11 @@ class RoomObserver:
         self._linked: str | None = None
         self._attempts = 0
         self._dialed_at: float | None = None
+        self._marks = RoomMarks(room, call)
+        self._dials = Attempts(call)
+        # Called before the call is concluded: when the caller has gone, and at the room's end.
+        self.at_hangup: Callable[[], None] = _nothing
+        self.at_end: Callable[[], None] = _nothing
         self.naming = Naming(room, call, settings.directory, lambda leg: leg is self._primary)
         created_ms = getattr(getattr(job, "room", None), "creation_time_ms", 0)
         is_number = isinstance(created_ms, int) and not isinstance(created_ms, bool)
@@ -55,6 +63,7 @@ class RoomObserver:
             "sip_dtmf_received": self._on_dtmf,
             "connection_state_changed": self._on_connection,
             "disconnected": self._on_room_ended,
+            "room_updated": self._on_room_updated,
         }
         for event, handler in handlers.items():
             self._room.on(event, handler)
@@ -63,6 +72,7 @@ class RoomObserver:
     @guarded
     def scan(self) -> None:
         """Take up participants that were there before we listened."""
+        self._marks.look_for_recording()
         present: Mapping[str, Any] = self._room.remote_participants
         for participant in list(present.values()):
             self._on_participant(participant)
@@ -112,6 +122,7 @@ class RoomObserver:
         self._call.observe(facts, source=SOURCE)
         host = str(getattr(getattr(request, "trunk", None), "hostname", "") or "")
         self.naming.of_trunk(trunk_id or None, host or None, {})
+        self._dials.started(trunk_id or None)
         return self._attempts
 
     @guarded
@@ -119,6 +130,8 @@ class RoomObserver:
         """The request of an attempt came back after the answer (it waited for it)."""
         if self._is_dialing(attempt):
             self._call.observe({"status_code": _ANSWERED, "outcome": "answered"}, source=SOURCE)
+            self._marks.dial_answered(self._primary)
+            self._dials.answered(self._primary)
 
     @guarded
     def dial_failed(self, error: BaseException, attempt: int | None) -> None:
@@ -130,14 +143,20 @@ class RoomObserver:
         if reason is not None:
             facts["reason"] = scrub(reason, self._call.secrets)
         self._call.observe(facts, source=SOURCE)
+        self._dials.failed(error, self._primary)
         if self._primary is not None:
             self._primary.failed = True
         self.naming.finish()
-        self._call.conclude()
+        self._call.conclude(may_go_on=True)
 
     def transferring(self, request: Any) -> None:
         """A transfer is asked for: its target is a number of this call."""
         self._call.add_secrets([str(request.transfer_to or "")])
+
+    @property
+    def caller(self) -> str | None:
+        """Identity of the participant that is the call; None while there is none."""
+        return None if self._primary is None else self._primary.identity
 
     @property
     def last_attempt(self) -> int:
@@ -197,10 +216,12 @@ class RoomObserver:
         if leg.active_at is not None:
             ended["hangup_source"] = sip.hangup_source_of(reason)
         self._call.observe(ended, source=SOURCE)
+        self._marks.of_leg(leg, self._room_created_at)
         self._call.add_event(c.EVENT_SIP_STATE, _state_event("hangup", reason))
         if not self._call.identified:
             self.naming.finish()
-        self._call.conclude()
+        self.at_hangup()
+        self._call.conclude(may_go_on=leg.active_at is None and leg.direction == "outbound")
 
     @guarded
     def _on_dtmf(self, dtmf: Any) -> None:
@@ -208,6 +229,10 @@ class RoomObserver:
         if self._primary is not None and sender in (None, self._primary.identity):
             count = (self._call.facts.dtmf_count or 0) + 1
             self._call.observe({"dtmf_count": count}, source=SOURCE)
+
+    @guarded
+    def _on_room_updated(self, *_: object) -> None:
+        self._marks.look_for_recording()
 
     @guarded
     def _on_connection(self, *_: object) -> None:
@@ -221,6 +246,7 @@ class RoomObserver:
     def _on_room_ended(self, *_: object) -> None:
         self.naming.cancel()
         self._call.outlives_root = False
+        self.at_end()
         self._call.conclude()
         root = self._call.root
         # An unsampled root reaches no processor; one that ended before the room (livekit-agents
@@ -262,8 +288,13 @@ class RoomObserver:
         facts = sip.facts_of(leg.attributes)
         if leg.active_at is not None:
             facts |= {"status_code": _ANSWERED, "outcome": "answered"}
+            self._dials.answered(leg)
         facts |= leg.timings(self._room_created_at)
         self._call.observe(facts, source=SOURCE)
+        self._marks.of_leg(leg, self._room_created_at)
+        differs = identities_differ(leg.attributes, self._settings.redaction)
+        if differs is not None:
+            self._call.note_policy(identity_differs=differs)
         if state is not None and state != "hangup":
             self._call.add_event(c.EVENT_SIP_STATE, _state_event(state))
         self.naming.of_leg(leg)
@@ -303,6 +334,10 @@ class RoomObserver:
         if reason is not None:
             event[c.LIVEKIT_DISCONNECT_REASON] = reason.lower()
         return event
+
+
+def _nothing() -> None:
+    """At the end of a call that nobody listens to."""
 
 
 def _state_event(state: str, reason: str | None = None) -> dict[str, Value]:

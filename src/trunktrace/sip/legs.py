@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trunktrace.livekit.participant import direction_of, state_of
+from trunktrace.sip.participant import direction_of, state_of
 
 MOST_LATE_S = 5.0
 """An inbound participant that joins later than this after the room was made did not make it, so
@@ -25,6 +25,7 @@ class Leg:
         "headers_asked",
         "identity",
         "invited_at",
+        "marked",
         "name",
         "progress_at",
         "state",
@@ -47,6 +48,8 @@ class Leg:
         self.failed = False
         self.headers_asked = False
         self.told = False
+        # The marks that the call has of it.
+        self.marked: set[str] = set()
 
     @property
     def direction(self) -> str:

@@ -1,0 +1,117 @@
+"""`trunktrace diagnose`: what was wrong with a call, and whose fault it was, out of its files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from trunktrace.cli.advice import show
+from trunktrace.cli.material import Material, gather, stories_of
+from trunktrace.diagnosis.engine import diagnose
+from trunktrace.diagnosis.findings import Diagnosis
+from trunktrace.diagnosis.report import root_facts
+from trunktrace.diagnosis.story import Story
+from trunktrace.diagnosis.thresholds import Thresholds
+from trunktrace.directory import Directory
+
+EX_DATAERR: Final = 65
+EX_NOINPUT: Final = 66
+
+
+def run_diagnose(
+    material: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR|FILE...",
+            help="A folder with a call's files, or the files: the bridge's log, webhooks, "
+            "participant events, RTC statistics, spans.",
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    thresholds: Annotated[
+        Path | None, typer.Option(help="Thresholds of the rules, a TOML file.")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option(help="Trunk directory that names carriers (carriers.toml).")
+    ] = None,
+) -> None:
+    """Say what was wrong with a call, from which evidence, and whose fault it was.
+
+    Exit status 0; 65 if a record was broken (FILE:LINE: reason on standard error; the diagnosis is
+    still printed) or no file tells of a call; 66 if a path cannot be read; 78 if the thresholds or
+    the directory are wrong.
+    """
+    limits = Thresholds.load(thresholds) if thresholds is not None else Thresholds.find()
+    names = Directory.load(directory) if directory is not None else Directory.find()
+    found = _gather(material)
+    stories = stories_of(found, names)
+    for file, record in found.broken:
+        print(f"{file}:{record.line}: {record.reason}", file=sys.stderr)
+    if not stories:
+        _stop_without_call(found)
+    diagnosed = [(story, diagnose(story, limits)) for story in stories]
+    if as_json:
+        print(json.dumps(_as_json(diagnosed), indent=2))
+    else:
+        show(diagnosed)
+    if found.broken:
+        raise typer.Exit(EX_DATAERR)
+
+
+def _gather(paths: list[Path]) -> Material:
+    try:
+        return gather(paths)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        _stop(EX_NOINPUT, f"{error.filename}: {why}. Give a folder with a call's files, or files.")
+
+
+def _stop_without_call(found: Material) -> NoReturn:
+    if not found.read:
+        passed = ", ".join(path.name for path in found.passed_over) or "none"
+        _stop(
+            EX_NOINPUT,
+            f"no file of a kind that is known (files passed over: {passed}). Give a LiveKit SIP "
+            "bridge's JSON log, webhooks, participant events, RTC statistics or spans, one JSON "
+            "object a line.",
+        )
+    _stop(
+        EX_DATAERR,
+        "the files tell of no call. The bridge's log, the webhooks or the participant events are "
+        "needed: they say when a call began and how it ended.",
+    )
+
+
+def call_as_json(story: Story, diagnosis: Diagnosis) -> dict[str, object]:
+    """One call: `findings`, `fault`, `outcome`, `facts`; times are unix seconds."""
+    return {
+        "findings": [
+            {
+                "mode": finding.mode,
+                "evidence": list(finding.evidence),
+                "leg": finding.leg,
+                "direction": finding.direction,
+                "start": finding.start,
+                "end": finding.end,
+            }
+            for finding in diagnosis.findings
+        ],
+        "fault": diagnosis.fault,
+        "outcome": diagnosis.outcome,
+        "facts": root_facts(story, diagnosis),
+    }
+
+
+def _as_json(diagnosed: list[tuple[Story, Diagnosis]]) -> dict[str, object]:
+    """One call as the contract has it; several as a list under `calls`."""
+    told = [call_as_json(story, diagnosis) for story, diagnosis in diagnosed]
+    return told[0] if len(told) == 1 else {"calls": told}
+
+
+def _stop(status: int, message: str) -> NoReturn:
+    print(f"trunktrace diagnose: {message}", file=sys.stderr)
+    raise typer.Exit(status)

@@ -1,0 +1,256 @@
+"""What a call left behind: files told apart by what they hold, and the calls in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from trunktrace import conventions as c
+from trunktrace.diagnosis.assemble import story_of
+from trunktrace.diagnosis.course import course_of
+from trunktrace.diagnosis.story import Story
+from trunktrace.directory import Directory
+from trunktrace.facts import Observation
+from trunktrace.quality.estimate import estimate_windows
+from trunktrace.quality.rtc import Sample, agent_windows
+from trunktrace.sources import livekit_rtc
+from trunktrace.sources.parsed import Broken
+from trunktrace.sources.table import SOURCES
+
+_LOOKED_AT: Final = 50
+"""Lines of a file that are looked at to tell what it is."""
+
+_RTC: Final = "livekit-rtc"
+_KIND_OF_NAME: Final = (
+    ("rtc", _RTC),
+    ("webhook", "livekit-webhook"),
+    ("participant", "livekit-participant"),
+    ("span", "livekit-spans"),
+    ("trace", "livekit-spans"),
+    ("sip", "livekit-sip"),
+)
+_IDS: Final = (
+    "room_id",
+    "job_id",
+    "room",
+    "livekit_call_id",
+    "call_id",
+    "provider_call_id",
+    "session_id",
+)
+"""What two records of one call share."""
+
+
+@dataclass(slots=True)
+class Material:
+    """Everything that was read: by file what it says, and what could not be read.
+
+    `broken` holds (file, record). `passed_over` are files of which nobody knows what they are.
+    """
+
+    observations: list[tuple[Path, Observation]] = field(
+        default_factory=list[tuple[Path, Observation]]
+    )
+    looks: list[tuple[Path, tuple[Sample, ...]]] = field(
+        default_factory=list[tuple[Path, tuple[Sample, ...]]]
+    )
+    broken: list[tuple[Path, Broken]] = field(default_factory=list[tuple[Path, Broken]])
+    passed_over: list[Path] = field(default_factory=list[Path])
+    read: list[Path] = field(default_factory=list[Path])
+
+
+def gather(paths: Iterable[Path]) -> Material:
+    """Read files, and the files of folders (`facts.json` and `*.facts.json` are left out).
+
+    Raises OSError where a path cannot be read.
+    """
+    material = Material()
+    for path in paths:
+        files = sorted(_files_of(path)) if path.is_dir() else [path]
+        for file in files:
+            _take(material, file, file.read_bytes(), given=not path.is_dir())
+    return material
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    for file in folder.iterdir():
+        name = file.name.lower()
+        if not file.is_file() or name.startswith("."):
+            continue
+        if name != "facts.json" and not name.endswith(".facts.json"):
+            yield file
+
+
+def _take(material: Material, file: Path, data: bytes, *, given: bool) -> None:
+    kind = kind_of(file.name, data)
+    if kind is None:
+        if data.strip() or given:
+            material.passed_over.append(file)
+        return
+    material.read.append(file)
+    if kind == _RTC:
+        samples, broken = livekit_rtc.read(data)
+        material.looks.append((file, samples))
+        material.broken += [(file, one) for one in broken]
+        return
+    parsed = SOURCES[kind].parse(data)
+    material.observations += [(file, one) for one in parsed.observations]
+    material.broken += [(file, one) for one in parsed.broken]
+
+
+def kind_of(name: str, data: bytes) -> str | None:
+    """The source that a file is of: by its content, else by its name; None if nobody knows."""
+    for line in data[: 1 << 20].splitlines()[:_LOOKED_AT]:
+        try:
+            record: object = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and (kind := _kind_of_record(record)) is not None:
+            return kind
+    lowered = name.lower()
+    if not lowered.endswith((".jsonl", ".json", ".log", ".ndjson")):
+        return None
+    return next((kind for part, kind in _KIND_OF_NAME if part in lowered), None)
+
+
+def _kind_of_record(record: dict[str, object]) -> str | None:
+    tests: tuple[tuple[str, Callable[[dict[str, object]], bool]], ...] = (
+        ("livekit-spans", lambda r: "resourceSpans" in r),
+        (_RTC, lambda r: "t" in r and ("publisher" in r or "subscriber" in r)),
+        ("livekit-participant", lambda r: "t" in r and "event" in r),
+        ("livekit-webhook", lambda r: "event" in r and ("room" in r or "createdAt" in r)),
+        ("livekit-sip", lambda r: "msg" in r and ("callID" in r or "ts" in r)),
+    )
+    return next((kind for kind, fits in tests if fits(record)), None)
+
+
+def stories_of(material: Material, directory: Directory) -> list[Story]:
+    """The story of each call in the material, in the order in which they began."""
+    calls = _calls(material.observations)
+    if not calls and any(samples for _, samples in material.looks):
+        calls = [[]]  # nothing but statistics: they tell of one call
+    looks = dict(_looks_by_call(material, calls))
+    return [_story(told, looks.get(at, ()), directory) for at, told in enumerate(calls)]
+
+
+def _story(told: Sequence[Observation], samples: Sequence[Sample], directory: Directory) -> Story:
+    named = _named(told, directory)
+    if not samples:
+        return story_of(named)
+    story = story_of(named)
+    course = course_of(story)
+    since = min((m.start for m in story.marks if m.kind == "caller_track"), default=None)
+    subscribed = None if since is None else (since, course.ended_at)
+    windows = (
+        *agent_windows(samples, subscribed=subscribed),
+        *estimate_windows(
+            samples,
+            answered=course.answered_at,
+            ended=course.ended_at,
+            holds=[(start, end) for start, end in course.holds],
+        ),
+    )
+    if not windows:
+        return story
+    seen = Observation(source=_RTC, leg="agent", windows=windows)
+    return story_of([*named, seen])
+
+
+def _calls(told: Sequence[tuple[Path, Observation]]) -> list[list[Observation]]:
+    """Observations by call: those that share an id are of one.
+
+    What names no leg of a call (a room's spans, statistics) is its folder's only call's.
+    """
+    groups: list[_Group] = []
+    for file, one in told:
+        group = _Group({f"{n}={one.ids[n]}" for n in _IDS if one.ids.get(n)}, {file.parent}, [one])
+        for other in [other for other in groups if other.ids & group.ids]:
+            groups.remove(other)
+            group = other.with_more(group)
+        groups.append(group)
+    legs = [group for group in groups if group.names_a_leg]
+    for group in [group for group in groups if not group.names_a_leg]:
+        near = [leg for leg in legs if leg.folders & group.folders] or legs
+        if len(near) == 1:
+            legs[legs.index(near[0])] = near[0].with_more(group)
+        elif not legs:
+            legs.append(group)
+    return [group.told for group in sorted(legs, key=lambda group: _began(group.told))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Observations of one call, the ids that they share, and the folders that they are from."""
+
+    ids: set[str]
+    folders: set[Path]
+    told: list[Observation]
+
+    @property
+    def names_a_leg(self) -> bool:
+        return any("livekit_call_id" in one.ids or "call_id" in one.ids for one in self.told)
+
+    def with_more(self, other: _Group) -> _Group:
+        return _Group(self.ids | other.ids, self.folders | other.folders, [*self.told, *other.told])
+
+
+def _began(told: Iterable[Observation]) -> float:
+    return min((one.start for one in told if one.start is not None), default=float("inf"))
+
+
+def _looks_by_call(
+    material: Material, calls: Sequence[Sequence[Observation]]
+) -> Iterator[tuple[int, tuple[Sample, ...]]]:
+    """RTC statistics name no call: they are the only one's, or that of the same time."""
+    for _, samples in material.looks:
+        if not samples or not calls:
+            continue
+        best = max(range(len(calls)), key=lambda at: _common_s(samples, calls[at]))
+        if len(calls) == 1 or _common_s(samples, calls[best]) > 0:
+            yield best, samples
+
+
+def _common_s(samples: Sequence[Sample], told: Sequence[Observation]) -> float:
+    end = max((one.end for one in told if one.end is not None), default=0.0)
+    return min(samples[-1].t, end) - max(samples[0].t, _began(told))
+
+
+def _named(told: Sequence[Observation], directory: Directory) -> list[Observation]:
+    """The observations with what the directory says of carrier, route and region."""
+    legs: dict[str | None, dict[str, str]] = {}
+    trunks: dict[str | None, str] = {}
+    for one in told:
+        leg = one.ids.get("livekit_call_id")
+        legs.setdefault(leg, {}).update(one.claims)
+        trunk = one.facts.get(c.TRUNK_ID)
+        if isinstance(trunk, str):
+            trunks[leg] = trunk
+    names = {leg: _names(directory, trunks.get(leg), legs[leg]) for leg in legs}
+    return [_with_names(one, names) for one in told]
+
+
+def _names(directory: Directory, trunk: str | None, claims: dict[str, str]) -> dict[str, str]:
+    identity = directory.identify(
+        trunk_id=trunk, host=claims.get("sip.hostname"), attributes=claims
+    )
+    return {name: claim.value for name, claim in identity.claims().items()}
+
+
+_KEYS: Final = {"carrier": c.TRUNK_CARRIER, "route": c.TRUNK_ROUTE, "region": c.TRUNK_REGION}
+
+
+def _with_names(one: Observation, names: dict[str | None, dict[str, str]]) -> Observation:
+    own = names.get(one.ids.get("livekit_call_id"), {})
+    facts = {_KEYS[name]: value for name, value in own.items()}
+    attempts = tuple(
+        replace(
+            attempt,
+            carrier=attempt.carrier or names.get(attempt.livekit_call_id, {}).get("carrier"),
+            route=attempt.route or names.get(attempt.livekit_call_id, {}).get("route"),
+        )
+        for attempt in one.attempts
+    )
+    return replace(one, facts={**facts, **one.facts}, attempts=attempts)

@@ -1,0 +1,151 @@
+"""The course of a call: whether and when it was answered, when it ended, when it was on hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from trunktrace import conventions as c
+from trunktrace.diagnosis.story import Story
+from trunktrace.timeline import MarkKind
+from trunktrace.windows import Leg, MediaDirection, MediaWindow
+
+Interval = tuple[float, float]
+"""(start, end) in unix seconds."""
+
+SLACK_S: Final = 0.5
+"""Two sources of one machine see the answer and the hang-up this far apart."""
+
+LONGEST_SHORT_S: Final = 15.0
+"""A longer window speaks about the call, whatever happened within it."""
+
+FOREVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """When a call was answered and ended, unix seconds.
+
+    `answered` is None where nobody said whether it was. `answered_at` and `ended_at` are None where
+    no source gave the time, `ended_at` also while the call goes on. `talk` is the time in which
+    media are judged: from the answer to the hang-up, or to now; None where the call is not known to
+    have been answered. `holds` are the times in which media were held.
+    """
+
+    answered: bool | None
+    answered_at: float | None
+    ended_at: float | None
+    talk: Interval | None
+    holds: tuple[Interval, ...]
+
+    def unheld(self, times: Interval) -> float:
+        """Seconds of `times` in which the call was not on hold."""
+        return times[1] - times[0] - overlap(times, self.holds)
+
+    def is_held(self, window: MediaWindow) -> bool:
+        """Whether a short window touches a hold: then it says nothing about the line."""
+        if window.duration_s > LONGEST_SHORT_S:
+            return False
+        return any(start < window.end and window.start < end for start, end in self.holds)
+
+
+def course_of(story: Story) -> Course:
+    """The course of a story, as far as its marks, attempts, facts and windows tell."""
+    answers = [mark.start for mark in story.marks if mark.kind == "answered"]
+    answered_at = min(answers, default=None)
+    answered = _was_answered(story, answered_at)
+    if answered and answered_at is None:
+        answered_at = min((w.start for w in story.windows if w.leg != "agent"), default=None)
+    ended_at = _end(story, answered_at)
+    return Course(
+        answered=answered,
+        answered_at=answered_at,
+        ended_at=ended_at,
+        talk=_talk(story, answered_at, ended_at) if answered else None,
+        holds=tuple(intervals(story, "hold", open_until=ended_at or story.now)),
+    )
+
+
+def _was_answered(story: Story, answered_at: float | None) -> bool | None:
+    if answered_at is not None or any(attempt.answered for attempt in story.attempts):
+        return True
+    code = story.facts.get(c.SIP_RESPONSE_STATUS_CODE)
+    if isinstance(code, int):
+        return 200 <= code < 300
+    if story.attempts:
+        return False
+    outcome = story.facts.get(c.SIP_CALL_OUTCOME)
+    if outcome is not None:
+        return outcome == "answered"
+    return False if _saw_it_all(story) else None
+
+
+def _saw_it_all(story: Story) -> bool:
+    """Whether one source saw the call come and go: it would have seen an answer."""
+    came = {mark.source for mark in story.marks if mark.kind in ("invite", "ringing")}
+    return any(mark.kind == "hangup" and mark.source in came for mark in story.marks)
+
+
+def _end(story: Story, answered_at: float | None) -> float | None:
+    ends = [mark.start for mark in story.marks if mark.kind in ("hangup", "media_timeout")]
+    if answered_at is None:
+        return max(ends, default=None)
+    # The hang-up of an earlier attempt is not this call's.
+    return min((end for end in ends if end >= answered_at), default=None)
+
+
+def _talk(story: Story, answered_at: float | None, ended_at: float | None) -> Interval | None:
+    if answered_at is None:
+        return None
+    end = ended_at if ended_at is not None else story.now
+    if end is None:
+        end = max((window.end for window in story.windows), default=answered_at)
+    return (answered_at, max(answered_at, end))
+
+
+def intervals(
+    story: Story, kind: MarkKind, *, open_until: float | None = None
+) -> Iterable[Interval]:
+    """The intervals of a kind of mark; one without an end lasts until `open_until`."""
+    for mark in story.marks:
+        if mark.kind == kind:
+            end = mark.end if mark.end is not None else open_until
+            yield (mark.start, FOREVER if end is None else max(mark.start, end))
+
+
+def overlap(times: Interval, others: Iterable[Interval]) -> float:
+    """Seconds of `times` that the union of `others` covers."""
+    total, reached = 0.0, times[0]
+    for start, end in sorted(others):
+        low, high = max(start, reached), min(end, times[1])
+        if high > low:
+            total += high - low
+            reached = high
+    return total
+
+
+def spoken_s(story: Story, kind: MarkKind, times: Interval) -> float:
+    """Seconds of `times` in which somebody spoke: `agent_speaking` or `user_speaking`."""
+    return overlap(times, intervals(story, kind, open_until=times[1]))
+
+
+def windows_of(
+    story: Story, course: Course, leg: Leg, direction: MediaDirection
+) -> list[MediaWindow]:
+    """The windows of one place that lie in the talk, by start; short ones on hold are left out."""
+    if course.talk is None:
+        return []
+    start, end = course.talk
+    found = [
+        window
+        for window in story.windows
+        if window.leg == leg and window.direction == direction and _within(window, start, end)
+    ]
+    return sorted((w for w in found if not course.is_held(w)), key=lambda w: w.start)
+
+
+def _within(window: MediaWindow, start: float, end: float) -> bool:
+    """Whether most of a window lies between two times."""
+    inside = min(window.end, end + SLACK_S) - max(window.start, start - SLACK_S)
+    return inside > 0 and inside >= 0.5 * window.duration_s

@@ -1,0 +1,239 @@
+"""Directions in which nothing flows: what the one-way rules and the media rules both ask.
+
+Nothing is asked of a call that was not answered, that is shorter than `shortest_call_s`, or while
+it is on hold. A line that has paused and come back `pauses` times suppresses silence (RFC 3389):
+there a pause is none, unless the bridge gave the line up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from trunktrace.diagnosis.course import Course, Interval, spoken_s, windows_of
+from trunktrace.diagnosis.series import by_teller
+from trunktrace.diagnosis.story import Story
+from trunktrace.diagnosis.thresholds import OneWay
+from trunktrace.timeline import NEVER
+from trunktrace.windows import Leg, MediaDirection, MediaWindow
+
+BRIDGES: Final = frozenset({"livekit-sip"})
+"""Sources that stand between the legs. Towards the caller they count on the trunk leg what they
+sent, and on the agent leg what they received."""
+
+_NOBODY: Final = "nobody ever subscribed to the agent's track"
+
+LIVE: Final = "livekit"
+"""The source of marks that the room's own events made: it would have told of a subscription."""
+
+FAR_LEGS: Final[tuple[Leg, ...]] = ("trunk", "pstn")
+
+_ALMOST_ALL: Final = 0.9
+"""The agent got this share of what the bridge received: nothing was lost between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A direction in which nothing flows, by which rules, since when, and whose fault it is."""
+
+    leg: Leg
+    direction: MediaDirection
+    evidence: tuple[str, ...]
+    start: float
+    end: float | None
+    detail: str
+    fault: str | None = None
+
+
+def is_judged(course: Course, limits: OneWay) -> bool:
+    """Whether the call was answered and is long enough to ask about one-way audio."""
+    return course.talk is not None and course.unheld(course.talk) >= limits.shortest_call_s
+
+
+def dead_in(story: Story, course: Course, limits: OneWay) -> Dead | None:
+    """Nothing arrives from the caller; None where something does, or nobody counted."""
+    if course.talk is None or not is_judged(course, limits):
+        return None
+    trunk = _counted(windows_of(story, course, "trunk", "in"))
+    given_up = [mark.start for mark in story.marks if mark.kind == "media_timeout"]
+    found = _silence(trunk, course, limits)
+    if found is not None:
+        ignored = sum(window.ignored_count or 0 for window in trunk)
+        return _on_trunk(found, ignored, gave_up=bool(given_up))
+    if given_up:
+        start = given_up[0] if _packets(trunk) else course.talk[0]
+        what = "the bridge ended the call because no RTP came"
+        return Dead("trunk", "in", ("OWA-7",), start, given_up[0], what, "network")
+    return _by_agent(story, course, limits, trunk)
+
+
+def _on_trunk(found: Interval, ignored: int, *, gave_up: bool) -> Dead:
+    evidence = ("OWA-1", "OWA-5") if ignored else ("OWA-1",)
+    detail = "no audio packet arrived on the trunk"
+    if ignored:
+        detail = f"{ignored} packets arrived on the trunk and were ignored; none held audio"
+    if gave_up:
+        evidence = (*evidence, "OWA-7")
+    # Packets that came had a way: who sent them where, or as what, the bridge cannot say.
+    fault = None if ignored else "network"
+    return Dead("trunk", "in", evidence, found[0], found[1], detail, fault)
+
+
+def _by_agent(
+    story: Story, course: Course, limits: OneWay, trunk: Sequence[MediaWindow]
+) -> Dead | None:
+    """What the agent's own statistics say, where it had subscribed to the caller's track."""
+    ours = _counted(windows_of(story, course, "agent", "in")) or _unseen(story, course)
+    found = _silence(ours, course, limits)
+    if found is None:
+        return None
+    received = _packets(trunk)
+    if not trunk or received is None:
+        what = "no packet reached the agent"
+        return Dead("agent", "in", ("OWA-1",), found[0], found[1], what)
+    if (_packets(ours) or 0) >= _ALMOST_ALL * received:
+        what = "the trunk fell silent: all that the bridge received had reached the agent"
+        return Dead("trunk", "in", ("OWA-1",), found[0], found[1], what, "network")
+    what = "no packet reached the agent, though the bridge received audio"
+    return Dead("agent", "in", ("OWA-1",), found[0], found[1], what, "platform")
+
+
+def _unseen(story: Story, course: Course) -> list[MediaWindow]:
+    """Windows without a packet, where statistics were polled and hold no stream of the caller.
+
+    A stream that never came has no entry in the statistics of WebRTC. That is silence only if the
+    caller's track was subscribed to.
+    """
+    subscribed = min((m.start for m in story.marks if m.kind == "caller_track"), default=None)
+    if subscribed is None:
+        return []
+    return [
+        MediaWindow(leg="agent", direction="in", start=w.start, end=w.end, packet_count=0)
+        for w in windows_of(story, course, "agent", "out")
+        if w.start >= subscribed and w.source not in BRIDGES
+    ]
+
+
+def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
+    """Nothing goes out to the caller; None where something does, or nobody counted."""
+    if course.talk is None or not is_judged(course, limits):
+        return None
+    unheard = _unheard_since(story)
+    if unheard is not None:
+        # Asked first: LiveKit's sessions wait with their first word until somebody listens.
+        ended = None if story.now is not None and course.ended_at is None else course.talk[1]
+        return Dead("agent", "out", ("OWA-3",), unheard, ended, _NOBODY, "platform")
+    spoke = spoken_s(story, "agent_speaking", course.talk) >= limits.agent_spoke_s
+    sent = [w for w in _counted(windows_of(story, course, "trunk", "out")) if w.source in BRIDGES]
+    if spoke or _packets(sent):
+        for leg in FAR_LEGS:
+            far = _counted(windows_of(story, course, leg, "out"))
+            found = _silence([w for w in far if w.source not in BRIDGES], course, limits)
+            if found is not None:
+                what = "the far end received none of the packets sent to it"
+                fault = "network" if leg == "trunk" else "carrier"
+                return Dead(leg, "out", ("OWA-4",), found[0], found[1], what, fault)
+    return _unsent(story, course, limits, sent) if spoke else None
+
+
+def _unsent(
+    story: Story, course: Course, limits: OneWay, sent: Sequence[MediaWindow]
+) -> Dead | None:
+    """The agent spoke, and its audio got no further than the agent leg, or than the bridge."""
+    assert course.talk is not None
+    start, end = course.talk
+    ended = None if story.now is not None and course.ended_at is None else end
+    told = _counted(windows_of(story, course, "agent", "out"))
+    if _is_empty([w for w in told if w.source not in BRIDGES], course, limits):
+        what = "the agent spoke and its process sent no packet"
+        return Dead("agent", "out", ("OWA-3",), start, ended, what, "agent")
+    if _is_empty([w for w in told if w.source in BRIDGES], course, limits):
+        what = "the agent spoke and none of it reached the bridge"
+        return Dead("agent", "out", ("OWA-3",), start, ended, what, "platform")
+    if _never_subscribed(story):
+        return Dead("agent", "out", ("OWA-3",), start, ended, _NOBODY, "platform")
+    if _is_empty(sent, course, limits):
+        what = "the agent spoke and the bridge sent no packet"
+        return Dead("trunk", "out", ("OWA-3",), start, ended, what, "platform")
+    return None
+
+
+def _unheard_since(story: Story) -> float | None:
+    """Since when the agent's track has been there without a listener; None if there was one."""
+    tracks = [mark for mark in story.marks if mark.kind == "agent_track"]
+    if not tracks or any(mark.value != NEVER for mark in tracks):
+        return None
+    return min(mark.start for mark in tracks)
+
+
+def _never_subscribed(story: Story) -> bool:
+    """Whether the room's events were watched, as another of them shows, and told of none."""
+    kinds = {mark.kind for mark in story.marks if mark.source == LIVE}
+    heard = any(mark.kind == "agent_track" for mark in story.marks)
+    return "caller_track" in kinds and not heard
+
+
+def _is_empty(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> bool:
+    if not windows or _packets(windows):
+        return False
+    watched = course.unheld((windows[0].start, max(window.end for window in windows)))
+    return watched >= limits.dead_at_start_s
+
+
+def _counted(windows: Iterable[MediaWindow]) -> list[MediaWindow]:
+    """The windows in which somebody counted packets."""
+    return [w for w in windows if w.packet_count is not None and w.loss_method == "counted"]
+
+
+def _packets(windows: Sequence[MediaWindow]) -> int | None:
+    """Packets of the teller that tells of most; a total stands for the parts that it covers."""
+    totals: list[int] = []
+    for told in by_teller(windows).values():
+        whole = [w for w in told if not any(_covers(other, w) for other in told)]
+        totals.append(sum(w.packet_count or 0 for w in whole))
+    return max(totals, default=None)
+
+
+def _covers(other: MediaWindow, window: MediaWindow) -> bool:
+    longer = other.duration_s > window.duration_s
+    return longer and other.start <= window.start and window.end <= other.end
+
+
+def _silence(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> Interval | None:
+    """When packets were missing until the end; None as soon as one source saw some in the end."""
+    found: Interval | None = None
+    for told in by_teller(windows).values():
+        silence = _trailing(told, course, limits)
+        if silence is None:
+            return None
+        found = found or silence
+    return found
+
+
+def _trailing(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> Interval | None:
+    assert course.talk is not None
+    flowed = [at for at, window in enumerate(windows) if window.packet_count]
+    end = min(max(window.end for window in windows), course.talk[1])
+    if not flowed:
+        start = max(course.talk[0], windows[0].start)
+        return (start, end) if course.unheld((start, end)) >= limits.dead_at_start_s else None
+    until = flowed[-1] + 1
+    rest = windows[until:]
+    if not rest or _pauses(windows[flowed[0] : until], limits) >= limits.pauses:
+        return None
+    start = rest[0].start
+    return (start, end) if course.unheld((start, end)) >= limits.dead_mid_call_s else None
+
+
+def _pauses(windows: Sequence[MediaWindow], limits: OneWay) -> int:
+    """How often packets were missing for a while and came back."""
+    pauses, since = 0, None
+    for window in windows:
+        if not window.packet_count:
+            since = window.start if since is None else since
+        else:
+            if since is not None and window.start - since >= limits.pause_s:
+                pauses += 1
+            since = None
+    return pauses

@@ -1,0 +1,148 @@
+"""Windows of one source put side by side: samples of one length, and the episodes they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from trunktrace.diagnosis.thresholds import Windowing
+from trunktrace.windows import LossMethod, MediaWindow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What one source says of one place over some seconds; as in `MediaWindow`, None is unknown.
+
+    `is_long` is whether it was one long window to begin with: it speaks for itself.
+    """
+
+    start: float
+    end: float
+    is_long: bool = False
+    packet_count: int | None = None
+    lost_count: int | None = None
+    loss_ratio: float | None = None
+    jitter_ms: float | None = None
+    rtt_ms: float | None = None
+    concealment_ratio: float | None = None
+    clipping_ratio: float | None = None
+
+    @property
+    def packets_per_s(self) -> float | None:
+        """Packets a second; None where nobody counted."""
+        if self.packet_count is None or self.end <= self.start:
+            return None
+        return self.packet_count / (self.end - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A time in which something was bad; `end` is None while it goes on."""
+
+    start: float
+    end: float | None
+
+
+Teller = tuple[str, LossMethod]
+"""(source, method)"""
+
+
+def by_teller(windows: Iterable[MediaWindow]) -> dict[Teller, list[MediaWindow]]:
+    """Windows apart by source and method: they are never mixed."""
+    found: dict[Teller, list[MediaWindow]] = {}
+    for window in windows:
+        found.setdefault((window.source, window.loss_method), []).append(window)
+    return found
+
+
+def samples_of(windows: Sequence[MediaWindow], windowing: Windowing) -> list[Sample]:
+    """Samples of about the windowing's length, in order.
+
+    Short windows are put together; a window longer than one and a half lengths is a sample of its
+    own. What is left over at the end or before a hole, less than a full length, is no sample.
+    """
+    samples: list[Sample] = []
+    pending: list[MediaWindow] = []
+    for window in windows:
+        if window.duration_s > 1.5 * windowing.length_s:
+            pending.clear()
+            samples.append(combined([window], is_long=True))
+            continue
+        if pending and window.start - pending[-1].end > 0.5 * windowing.length_s:
+            pending.clear()
+        pending.append(window)
+        if window.end - pending[0].start >= 0.9 * windowing.length_s:
+            samples.append(combined(pending))
+            pending.clear()
+    return samples
+
+
+def combined(windows: Sequence[MediaWindow], *, is_long: bool = False) -> Sample:
+    """Windows as one sample: counts summed, loss from the counts where there are any."""
+    packets, lost = _sum(windows, "packet_count"), _sum(windows, "lost_count")
+    loss = _mean(windows, "loss_ratio")
+    if loss is not None and packets is not None and lost is not None and packets + lost > 0:
+        loss = lost / (packets + lost)
+    return Sample(
+        start=windows[0].start,
+        end=windows[-1].end,
+        is_long=is_long,
+        packet_count=packets,
+        lost_count=lost,
+        loss_ratio=loss,
+        jitter_ms=_mean(windows, "jitter_ms"),
+        rtt_ms=_mean(windows, "rtt_ms"),
+        concealment_ratio=_mean(windows, "concealment_ratio"),
+        clipping_ratio=_mean(windows, "clipping_ratio"),
+    )
+
+
+def _sum(windows: Sequence[MediaWindow], name: str) -> int | None:
+    """The sum of a count; None unless every window has it."""
+    values: list[int | None] = [getattr(window, name) for window in windows]
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _mean(windows: Sequence[MediaWindow], name: str) -> float | None:
+    """The mean by time over the windows that know it."""
+    total = weight = 0.0
+    for window in windows:
+        value: float | None = getattr(window, name)
+        if value is not None:
+            seconds = max(window.duration_s, 1e-9)
+            total += value * seconds
+            weight += seconds
+    return total / weight if weight else None
+
+
+def episodes(
+    samples: Iterable[Sample], is_bad: Callable[[Sample], bool | None], windowing: Windowing
+) -> list[Episode]:
+    """When it was bad: entered on `enter` bad samples of the last `of`, left after `leave` clean.
+
+    A sample that says nothing (`is_bad` is None) is no sample. An episode begins with the first bad
+    sample that led to it and ends with its last bad one; `end` is None if it was not left.
+    """
+    found: list[Episode] = []
+    recent: list[tuple[Sample, bool]] = []
+    start: float | None = None
+    last_bad, clean = 0.0, 0
+    for sample in samples:
+        bad = is_bad(sample)
+        if bad is None:
+            continue
+        recent = [*recent, (sample, bad)][-windowing.of :]
+        clean = 0 if bad else clean + 1
+        if bad:
+            last_bad = sample.end
+        if start is None:
+            bads = [one for one, was_bad in recent if was_bad]
+            if bad and len(bads) >= windowing.enter:
+                start = bads[0].start
+        elif clean >= windowing.leave:
+            found.append(Episode(start, last_bad))
+            start, recent = None, []
+    if start is not None:
+        found.append(Episode(start, None))
+    return found

@@ -1,0 +1,210 @@
+"""What one call adds to which metric: a pure function of what is known when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from trunktrace import conventions as c
+from trunktrace.belief import Value
+from trunktrace.diagnosis.findings import Diagnosis
+from trunktrace.diagnosis.story import Story
+from trunktrace.voice.measures import VoiceMeasures, measures_of
+from trunktrace.windows import MediaDirection
+
+Facts = Mapping[str, Value]
+
+DROPPING: Final = frozenset({"carrier", "platform"})
+"""Sources of a hang-up that are neither the caller's, the callee's nor the agent's own."""
+
+_DIRECTIONS: Final[tuple[MediaDirection, ...]] = ("in", "out")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """`value` is added to a counter, or recorded by a histogram, of that name."""
+
+    name: str
+    value: float
+    labels: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedCall:
+    """One call as it was at its end.
+
+    `facts` are by attribute key, as on the root call span; `former` those of each attempt before
+    the last one, oldest first.
+    """
+
+    facts: Facts
+    former: tuple[Facts, ...] = ()
+    story: Story = field(default_factory=Story)
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
+
+    @property
+    def answered(self) -> bool:
+        """Whether a 2xx came, as far as anybody says."""
+        return is_answered(self.facts)
+
+
+def is_answered(facts: Facts) -> bool:
+    """Whether the final answer was a 2xx."""
+    code = facts.get(c.SIP_RESPONSE_STATUS_CODE)
+    if isinstance(code, int):
+        return 200 <= code < 300
+    return facts.get(c.SIP_CALL_OUTCOME) == "answered"
+
+
+def call_labels(facts: Facts, *, ended: bool = True) -> dict[str, Value]:
+    """Carrier, route, region and direction; what is not known is left out.
+
+    A call that ended without a carrier that anybody could name has `unknown`, as on its root.
+    """
+    labels = {key: facts[key] for key in c.CALL_LABELS if key in facts}
+    if ended:
+        labels.setdefault(c.TRUNK_CARRIER, c.UNKNOWN_CARRIER)
+    return labels
+
+
+def invites(call: EndedCall) -> Iterator[Point]:
+    """One for each INVITE: the last one, and each attempt before it."""
+    for facts in (*call.former, call.facts):
+        if not facts:
+            continue
+        labels = call_labels(facts)
+        for key in (c.SIP_RESPONSE_STATUS_CODE, c.SIP_CALL_OUTCOME):
+            if key in facts:
+                labels[key] = facts[key]
+        if is_answered(facts):
+            labels.setdefault(c.SIP_CALL_OUTCOME, "answered")
+        yield Point(c.SIP_INVITES, 1, labels)
+
+
+_SECONDS_OF_CALL: Final = (
+    (c.SIP_CALL_SETUP_DURATION, c.SIP_SETUP_MS),
+    (c.SIP_CALL_PDD, c.SIP_PDD_MS),
+    (c.SIP_CALL_DURATION, c.SIP_CALL_DURATION_MS),
+    (c.RTP_RTT_METRIC, c.RTP_RTT_MS),
+)
+
+
+def durations(call: EndedCall) -> Iterator[Point]:
+    """Setup, post-dial delay, duration and round-trip time, in seconds, where known."""
+    labels = call_labels(call.facts)
+    for name, key in _SECONDS_OF_CALL:
+        if (value := _number(call.facts, key)) is not None:
+            yield Point(name, value / 1000.0, labels)
+
+
+def dropped(call: EndedCall) -> Iterator[Point]:
+    """One for an answered call that neither side ended.
+
+    That is: the carrier or the platform (bridge, LiveKit, a lost connection) ended it, or the
+    bridge did because no audio came (a media timeout). Where nobody knows who ended it, nothing
+    is counted.
+    """
+    source = call.facts.get(c.SIP_HANGUP_SOURCE)
+    starved = any(mark.kind == "media_timeout" for mark in call.story.marks)
+    if not call.answered or not (starved or source in DROPPING):
+        return
+    by = source if isinstance(source, str) and source in DROPPING else "platform"
+    yield Point(c.SIP_CALLS_DROPPED, 1, call_labels(call.facts) | {c.SIP_HANGUP_SOURCE: by})
+
+
+_MEDIA: Final = (
+    (c.RTP_LOSS_METRIC, "loss_ratio", 1.0),
+    (c.RTP_CLIPPING_METRIC, "clipping_ratio", 1.0),
+    (c.RTP_JITTER_METRIC, "jitter_ms", 1000.0),
+    (c.RTP_MOS_METRIC, "mos", 1.0),
+)
+
+
+def media(call: EndedCall) -> Iterator[Point]:
+    """What the trunk leg was like, each direction by itself, and the codec of an answered call."""
+    labels = call_labels(call.facts)
+    if call.answered and (codec := call.facts.get(c.RTP_CODEC)) is not None:
+        yield Point(c.RTP_CALLS, 1, labels | {c.RTP_CODEC: codec})
+    for direction in _DIRECTIONS:
+        towards = labels | {c.RTP_DIRECTION: direction}
+        for name, fact, divisor in _MEDIA:
+            value = _number(call.facts, c.MEDIA_KEYS["trunk", direction, fact])
+            if value is not None:
+                further = _of_measure(call, name, direction)
+                yield Point(name, value / divisor, towards | further)
+
+
+def _of_measure(call: EndedCall, name: str, direction: MediaDirection) -> dict[str, Value]:
+    """By which method a loss was found, by which algorithm a MOS."""
+    if name == c.RTP_MOS_METRIC:
+        algorithm = call.facts.get(c.MEDIA_KEYS["trunk", direction, "mos_algorithm"])
+        return {} if algorithm is None else {c.RTP_MOS_ALGORITHM: algorithm}
+    if name != c.RTP_LOSS_METRIC:
+        return {}
+    methods = {
+        window.loss_method
+        for window in call.story.windows
+        if (window.leg, window.direction) == ("trunk", direction) and window.loss_ratio is not None
+    }
+    # Counted loss stands on the root where there is any: an estimate never replaces it.
+    return {c.RTP_LOSS_METHOD: min(methods)} if methods else {}
+
+
+def failures(call: EndedCall) -> Iterator[Point]:
+    """One for each mode, leg and direction that was found."""
+    labels = call_labels(call.facts)
+    found = {(one.mode, one.leg, one.direction): one for one in call.diagnosis.findings}
+    for one in found.values():
+        further: dict[str, Value] = {c.TRUNKTRACE_FAILURE_MODE: one.mode}
+        if one.direction is not None:
+            further[c.RTP_DIRECTION] = one.direction
+        yield Point(c.FAILURES, 1, labels | further)
+
+
+def voice(call: EndedCall) -> Iterator[Point]:
+    """What the conversation was like."""
+    return _voice(measures_of(call.story.marks, call.facts), call_labels(call.facts))
+
+
+def _voice(measures: VoiceMeasures, labels: Facts) -> Iterator[Point]:
+    if measures.time_to_first_audio_s is not None:
+        yield Point(c.TIME_TO_FIRST_AUDIO, measures.time_to_first_audio_s, labels)
+    for seconds in measures.response_times_s:
+        yield Point(c.TURN_RESPONSE_TIME, seconds, labels)
+    yield from _turns(measures, labels)
+    for transfer in measures.transfers:
+        further = {
+            c.VOICE_AGENT_TRANSFER_TO: transfer.to,
+            c.VOICE_AGENT_TRANSFER_RESULT: transfer.result,
+        }
+        yield Point(c.TRANSFERS, 1, {**labels, **further})
+    for result in measures.tasks:
+        yield Point(c.TASKS, 1, {**labels, c.VOICE_AGENT_TASK_RESULT: result})
+
+
+def _turns(measures: VoiceMeasures, labels: Facts) -> Iterator[Point]:
+    counted = (
+        (c.USER_TURNS, measures.user_turns, measures.user_turns),
+        (c.USER_CORRECTIONS, measures.corrections, measures.user_turns),
+        (c.AGENT_TURNS, measures.agent_turns, measures.agent_turns),
+        (c.BARGE_INS, measures.barge_ins, measures.agent_turns),
+    )
+    for name, count, turns in counted:
+        # A known zero is told, so that a rate is 0 and not absent.
+        if count or turns:
+            yield Point(name, count, labels)
+
+
+GROUPS: Final = (invites, durations, dropped, media, failures, voice)
+"""What a call adds, group by group: one that fails takes no other with it."""
+
+
+def points_of(call: EndedCall) -> Iterable[Point]:
+    """Everything that one call adds."""
+    return (point for group in GROUPS for point in group(call))
+
+
+def _number(facts: Facts, key: str) -> float | None:
+    value = facts.get(key)
+    return float(value) if isinstance(value, (int, float)) else None

@@ -1,0 +1,151 @@
+"""An observation in the making: takes what a record states, believes what can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final, Literal
+
+from trunktrace import conventions as c
+from trunktrace.belief import Value
+from trunktrace.facts import Observation, checked
+from trunktrace.redaction import Redaction, scrub, secrets_of
+from trunktrace.timeline import Attempt, Mark, MarkKind
+from trunktrace.windows import Leg, LossMethod, MediaDirection, MediaWindow, checked_window
+
+_REDACTION: Final = Redaction()
+"""Numbers are masked, whatever the environment asks for: a record is read without any key."""
+
+MOST_MARKS: Final = 10_000
+_ID_FIELDS: Final = frozenset(
+    {"livekit_call_id", "call_id", "provider_call_id", "session_id", "livekit_rule_id", "trunk_id"}
+)
+
+
+class Draft:
+    """One leg of one call, as one source tells it.
+
+    Later words replace earlier ones. What cannot be believed is left out. Numbers of persons are
+    masked at once, and every other text is scrubbed of them when the observation is built.
+    """
+
+    def __init__(self, source: str, *, leg: Leg = "trunk", record_id: str = "") -> None:
+        self.source = source
+        self.leg: Leg = leg
+        self.record_id = record_id
+        self.start: float | None = None
+        self.end: float | None = None
+        self.complete = True
+        self.identity_differs: bool | None = None
+        self.attempts: list[Attempt] = []
+        self.windows: list[MediaWindow] = []
+        self._facts: dict[str, Value] = {}
+        self._ids: dict[str, str] = {}
+        self._marks: list[Mark] = []
+        self._claims: dict[str, str] = {}
+        self._persons: set[str] = set()
+
+    def say(self, **facts: object) -> None:
+        """Facts by field name; None says nothing. An id is also something to be matched by."""
+        for name, value in facts.items():
+            if name in ("caller_number", "callee_number"):
+                self._party("caller" if name == "caller_number" else "callee", value)
+            elif name == "call_id" and isinstance(value, str):
+                self._take(name, _REDACTION.call_id(value))
+            elif value is not None:
+                self._take(name, value)
+
+    def state(self, facts: Mapping[str, Value]) -> None:
+        """Facts by attribute key that were believed and masked before."""
+        self._facts.update(facts)
+
+    def known(self, key: str) -> Value | None:
+        """The fact under an attribute key, None if it is not known."""
+        return self._facts.get(key)
+
+    def identify(self, name: str, value: str | None) -> None:
+        """An id that is no fact of a call (a room's), to be matched by."""
+        if value:
+            self._ids[name] = value[: c.MAX_STRING_CHARACTERS]
+
+    def claim(self, attributes: Mapping[str, str]) -> None:
+        """What a directory may name the carrier by; persons are taken out at the end."""
+        self._claims.update(attributes)
+
+    def hide(self, *persons: str | None) -> None:
+        """Strings that hold a number or SIP user: they stand nowhere in the observation."""
+        self._persons.update(person for person in persons if person)
+
+    def happened(
+        self, kind: MarkKind, start: float | None, end: float | None = None, value: str = ""
+    ) -> None:
+        """A mark; left out without a time, and beyond 10,000."""
+        if start is not None and len(self._marks) < MOST_MARKS:
+            self._marks.append(
+                Mark(kind=kind, start=start, end=end, value=value, source=self.source)
+            )
+
+    def saw(
+        self,
+        leg: Leg,
+        direction: MediaDirection,
+        start: float | None,
+        end: float | None,
+        measures: Mapping[str, object],
+        loss_method: LossMethod = "counted",
+    ) -> None:
+        """A window; left out where no time or no measure can be believed."""
+        try:
+            window = checked_window(
+                leg=leg,
+                direction=direction,
+                start=start,
+                end=end,
+                source=self.source,
+                loss_method=loss_method,
+                measures=measures,
+            )
+        except ValueError:
+            return
+        self.windows.append(window)
+
+    def build(self) -> Observation:
+        """What was said, in order of time, with no number in clear."""
+        secrets = secrets_of(*self._persons)
+        return Observation(
+            source=self.source,
+            leg=self.leg,
+            record_id=self.record_id,
+            completeness="complete" if self.complete else "partial",
+            start=self.start,
+            end=self.end,
+            facts={key: _clean(value, secrets) for key, value in self._facts.items()},
+            ids={name: scrub(value, secrets) for name, value in self._ids.items()},
+            windows=tuple(self.windows),
+            marks=tuple(sorted(self._marks, key=lambda mark: mark.start)),
+            attempts=tuple(_scrubbed(self.attempts, secrets)),
+            claims={key: scrub(value, secrets) for key, value in self._claims.items()},
+            identity_differs=self.identity_differs,
+        )
+
+    def _take(self, name: str, value: object) -> None:
+        believed = checked(name, value)
+        if believed is not None:
+            self._facts[believed[0]] = believed[1]
+            if name in _ID_FIELDS:
+                self._ids[name] = str(believed[1])
+
+    def _party(self, role: Literal["caller", "callee"], value: object) -> None:
+        if isinstance(value, str):
+            self._persons.add(value)
+            self._facts.update(_REDACTION.party(role, value))
+
+
+def _clean(value: Value, secrets: frozenset[str]) -> Value:
+    return scrub(value, secrets) if isinstance(value, str) else value
+
+
+def _scrubbed(attempts: Iterable[Attempt], secrets: frozenset[str]) -> Iterable[Attempt]:
+    for attempt in attempts:
+        reason = attempt.reason
+        yield attempt if reason is None else replace(attempt, reason=scrub(reason, secrets))

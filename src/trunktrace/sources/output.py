@@ -1,0 +1,43 @@
+"""Observations as JSON: what `trunktrace parse` prints."""
+
+from __future__ import annotations
+
+from trunktrace import conventions as c
+from trunktrace.facts import Observation
+from trunktrace.windows import MediaWindow
+
+Json = dict[str, object]
+
+
+def as_json(observation: Observation) -> Json:
+    """`source`, `leg`, `ids`, `facts` by attribute key, and `windows`.
+
+    A window without any measure that has an attribute key is left out.
+    """
+    windows = [window_as_json(window) for window in observation.windows]
+    return {
+        "source": observation.source,
+        "leg": observation.leg,
+        "ids": dict(observation.ids),
+        "facts": dict(observation.facts),
+        "windows": [window for window in windows if window["facts"]],
+    }
+
+
+def window_as_json(window: MediaWindow) -> Json:
+    """`leg`, `direction`, `start` and `end` (unix seconds), `source`, `facts` by attribute key."""
+    facts: Json = {}
+    for name, value in window.measures().items():
+        key = c.media_key(window.leg, window.direction, name)
+        if key is not None:
+            facts[key] = value
+    if window.leg == "trunk" and window.loss_ratio is not None:
+        facts[c.RTP_LOSS_METHOD] = window.loss_method
+    return {
+        "leg": window.leg,
+        "direction": window.direction,
+        "start": window.start,
+        "end": window.end,
+        "source": window.source,
+        "facts": facts,
+    }

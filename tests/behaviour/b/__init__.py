@@ -1,0 +1,1 @@
+"""Hostile tests of what the caller heard: sources, rules, windows, quality, metrics, privacy."""

@@ -1,0 +1,1 @@
+"""The rules, the verdict, the assembler and `trunktrace diagnose`."""
