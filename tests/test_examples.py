@@ -34,9 +34,10 @@ def test_one_line_is_one_line() -> None:
     assert uses == ["import trunktrace", "@trunktrace.traced_call"]
 
 
-def test_one_line_has_what_it_imports() -> None:
+@pytest.mark.parametrize("name", ["01_one_line", "04_what_the_caller_heard"])
+def test_an_agent_has_what_it_imports(name: str) -> None:
     """Each plugin that the agent imports is in its requirements."""
-    folder = EXAMPLES / "01_one_line"
+    folder = EXAMPLES / name
     tree = ast.parse((folder / "agent.py").read_text("utf-8"))
     plugins = {
         alias.name
@@ -71,6 +72,22 @@ def test_plain_opentelemetry_prints_the_facts_on_every_span() -> None:
         assert attributes["rtp.codec"] == "pcmu"
         assert attributes["sip.response.status_code"] == 200
     assert "5550100001" not in done.stdout
+
+
+def test_what_the_caller_heard_prints_finding_verdict_and_score() -> None:
+    """The program runs; the bad stretch is one finding, blamed on the path, with a MOS of ours."""
+    program = EXAMPLES / "04_what_the_caller_heard" / "main.py"
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("event trunktrace.failure:") for line in lines) == 1
+    said = dict(line.split(" = ", 1) for line in lines if " = " in line)
+    assert said["trunktrace.failure.mode"] == "media_degradation"
+    assert said["trunk.fault"] == "network"
+    assert said["rtp.in.mos_algorithm"] == "g107-2015"
+    assert float(said["rtp.in.loss_ratio"]) == pytest.approx(97 / 3000)
 
 
 def _objects(text: str):

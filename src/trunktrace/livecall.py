@@ -342,7 +342,8 @@ class LiveCall(Remembered):
     def _note_source(self, source: str) -> None:
         # "directory:trunks.ST_abc" is the directory; the rest is for conflict events.
         source = source.partition(":")[0]
-        if source in self._sources:
+        if source in self._sources or source == c.SCOPE_NAME:
+            # What we conclude ourselves is no source.
             return
         self._sources = (*self._sources, source)
         root = self.root

@@ -21,8 +21,6 @@ from trunktrace.guard import guarded
 from trunktrace.livecall import LiveCall
 from trunktrace.registry import calls
 
-SOURCE: Final = "trunktrace"
-
 _DIAGNOSED: Final = (
     c.TRUNKTRACE_FAILURE_MODE,
     c.TRUNKTRACE_FAILURE_EVIDENCE,
@@ -83,7 +81,7 @@ class Watch:
                 "outcome": found.outcome,
                 "outcome_detail": found.outcome_detail,
             }
-            call.observe(facts, source=SOURCE, rank=Rank.HINT)
+            call.observe(facts, source=c.SCOPE_NAME, rank=Rank.HINT)
             call.annotate(_scores(story))
 
 
