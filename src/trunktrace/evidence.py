@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from trunktrace.diagnosis.story import Expectation, Story
 from trunktrace.facts import AttributeValues
 from trunktrace.timeline import Attempt, Mark
-from trunktrace.windows import MediaWindow
+from trunktrace.windows import MediaWindow, same_window
 
 MOST_MARKS: Final = 20_000
 """Marks of one call that are kept, the newest: five hours of a busy conversation."""
@@ -18,6 +19,8 @@ MOST_WINDOWS: Final = 8_192
 """Windows of one leg and direction that are kept, the newest: over two hours of one a second."""
 
 MOST_ATTEMPTS: Final = 64
+REMEMBERED_AGAIN: Final = 64
+"""What is told a second time is looked for among so many of the newest."""
 
 LIVE_S: Final = 300.0
 """While a call goes on the rules look back so far: a look then costs 2 ms in the longest call."""
@@ -52,18 +55,25 @@ class Evidence:
         return tuple(self._marks)
 
     def add_mark(self, mark: Mark) -> None:
-        """Remember a mark; one of the same kind, start and source is replaced (its end came)."""
-        for at in range(len(self._marks) - 1, max(-1, len(self._marks) - 65), -1):
+        """Remember a mark; told again, with the end that has come, it replaces what it was."""
+        for at in _latest(self._marks):
             old = self._marks[at]
-            if (old.kind, old.start, old.source) == (mark.kind, mark.start, mark.source):
+            if (old.kind, old.start, old.source) != (mark.kind, mark.start, mark.source):
+                continue
+            if old.value == mark.value or old.end != mark.end:
                 self._marks[at] = mark
                 return
         self._marks.append(mark)
 
     def add_window(self, window: MediaWindow) -> None:
-        """Remember a window of any leg."""
+        """Remember a window of any leg; told again, it replaces what it was."""
         place = (window.leg, window.direction)
-        self._windows.setdefault(place, deque(maxlen=MOST_WINDOWS)).append(window)
+        kept = self._windows.setdefault(place, deque(maxlen=MOST_WINDOWS))
+        for at in _latest(kept):
+            if same_window(kept[at], window):
+                kept[at] = window
+                return
+        kept.append(window)
 
     def put_attempt(self, attempt: Attempt) -> None:
         """Remember an attempt; the one that started at the same time is replaced by it."""
@@ -97,3 +107,8 @@ class Evidence:
             identity_differs=self.identity_differs,
             now=now,
         )
+
+
+def _latest(kept: Sequence[object]) -> range:
+    """Places of the newest few, the newest first: what is told again is told soon."""
+    return range(len(kept) - 1, max(-1, len(kept) - 1 - REMEMBERED_AGAIN), -1)

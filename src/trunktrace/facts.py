@@ -20,6 +20,7 @@ from trunktrace.belief import (
     codec,
     count,
     milliseconds,
+    name_of_ours,
     one_of,
     whole,
 )
@@ -84,8 +85,8 @@ class FactFields(TypedDict, total=False):
 
 _FIELDS: Final[dict[str, tuple[str, Check]]] = {
     "carrier": (c.TRUNK_CARRIER, carrier_slug),
-    "route": (c.TRUNK_ROUTE, believable_text),
-    "region": (c.TRUNK_REGION, believable_text),
+    "route": (c.TRUNK_ROUTE, name_of_ours),
+    "region": (c.TRUNK_REGION, name_of_ours),
     "direction": (c.SIP_CALL_DIRECTION, one_of("inbound", "outbound")),
     "status_code": (c.SIP_RESPONSE_STATUS_CODE, whole(200, 699)),
     "codec": (c.RTP_CODEC, codec),

@@ -175,6 +175,9 @@ class LiveCall(Remembered):
         """Take a window: the root's media attributes, and the loss of the turns that it covers."""
         if self._is_over("window"):
             return
+        if window.leg == "agent" and not self.is_phone_call:
+            # A browser has an agent leg too; its job gets no key of ours.
+            return
         with self._lock:
             self._note_source(window.source)
             self._remembered().add_window(window)

@@ -163,3 +163,15 @@ def checked_window(
         loss_method=loss_method,  # type: ignore[arg-type]
         **believed,  # type: ignore[arg-type]
     )
+
+
+def same_window(one: MediaWindow, other: MediaWindow) -> bool:
+    """Whether two windows are one that was told twice: one teller, one time, one place."""
+    return (one.start, one.end, one.source, one.loss_method, one.leg, one.direction) == (
+        other.start,
+        other.end,
+        other.source,
+        other.loss_method,
+        other.leg,
+        other.direction,
+    )
