@@ -17,6 +17,8 @@ from livekit.agents.beta.workflows.warm_transfer import WarmTransferResult
 from livekit.agents.voice.recorder_io import RecorderIO
 from livekit.api.sip_service import SipService
 from livekit.protocol.sip import SIPParticipantInfo, TransferSIPParticipantRequest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import trunktrace
 from trunktrace.diagnosis.story import Story
@@ -25,6 +27,7 @@ from trunktrace.guard import guard, reraising
 from trunktrace.livekit.demo import agent as demo
 from trunktrace.livekit.demo.conversation import Conversation, Line, Turn
 from trunktrace.livekit.demo.phone import Ear, Mouth
+from trunktrace.metrics import CallMetrics
 from trunktrace.voice.measures import VoiceMeasures, measures_of
 
 from .behaviour.fakejob import REASON, Job, Participant, Room, callee, caller, settle, until
@@ -329,8 +332,9 @@ async def test_livekits_answering_machine_detection_says_who_answered(category, 
     """Human or machine as LiveKit decides; unsure is unknown."""
 
     async def talk(_: Phone) -> None:
-        async with Talk() as line:
-            detector = AMD(line.session, llm=None, stt=None, suppress_compatibility_warning=True)
+        line = Talk()
+        detector = AMD(line.session, llm=None, stt=None, suppress_compatibility_warning=True)
+        async with line:
             detector.emit("amd_prediction", prediction(category))
 
     held = await Phone().hold(talk)
@@ -562,3 +566,41 @@ async def test_an_outbound_call_is_marked_from_invite_to_hangup():
     kinds = [mark.kind for mark in held.story.marks]
     assert kinds == ["invite", "ringing", "answered", "hangup"]
     assert held.job.root()[CARRIER] == "twilio"
+
+
+# Metrics ------------------------------------------------------------------------------------------
+
+
+async def test_what_a_session_told_is_measured_when_the_call_ends():
+    """Each number of the conversation is a metric with the trunk's labels."""
+    reader = InMemoryMetricReader()
+    CallMetrics().install(MeterProvider([reader]))
+
+    async def talk(phone: Phone) -> None:
+        await the_whole_conversation(phone)
+        trunktrace.current_call().record_task("completed")
+
+    held = await Phone().hold(talk)
+    data = reader.get_metrics_data()
+    assert data is not None
+    points = {
+        metric.name: metric.data.data_points[0]
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+    }
+    counted = {
+        name: points[f"voice_agent.{name}"].value
+        for name in ("user_turns", "agent_turns", "barge_ins", "user_corrections", "tasks")
+    }
+    assert counted == {
+        "user_turns": 2,
+        "agent_turns": 3,
+        "barge_ins": 0,
+        "user_corrections": 1,
+        "tasks": 1,
+    }
+    response = points["voice_agent.turn.response_time"]
+    assert response.count == 2
+    assert response.sum == pytest.approx(sum(held.measures.response_times_s))
+    first = points["voice_agent.time_to_first_audio"]
+    assert first.sum == pytest.approx(held.measures.time_to_first_audio_s)
+    assert {**first.attributes}["trunk.carrier"] == "telnyx"

@@ -19,7 +19,7 @@ Check = Callable[[object], Value | None]
 _ABSURD_CHARACTERS: Final = 2048
 # Control characters, line separators, and surrogates, which no UTF-8 encoder takes.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_E164: Final = re.compile(r"\+[1-9]\d{6,14}")
+_PHONE_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}|\d{10,15}")
 _CODEC: Final = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
 
 
@@ -57,7 +57,7 @@ def believable_text(value: object) -> str | None:
 def name_of_ours(value: object) -> str | None:
     """A name that the operator gives to a route or region; a phone number is none."""
     text = believable_text(value)
-    return None if text is None or _E164.fullmatch(text) else text
+    return None if text is None or _PHONE_NUMBER.fullmatch(text) else text
 
 
 def slug(value: object) -> str | None:

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
 from trunktrace import conventions as c
+from trunktrace.diagnosis.thresholds import Thresholds
 from trunktrace.facts import FactFields
 from trunktrace.guard import guarded, swallowing
 from trunktrace.livecall import CALL_KEY, NO_CALL, LiveCall
@@ -90,8 +91,10 @@ def start_call(
     the environment by default. An exception of the block passes through unchanged; the span is then
     ERROR with the exception's class as `error.type`, without its text, which may hold a number.
 
-    Raises ConfigurationError if the environment's `TRUNKTRACE_HASH_KEY` is not usable.
+    Raises ConfigurationError if the environment's `TRUNKTRACE_HASH_KEY` is not usable, or if
+    `TRUNKTRACE_THRESHOLDS` names a wrong file.
     """
+    Thresholds.find()
     provider = tracer_provider or trace.get_tracer_provider()
     return CallScope(provider, parent, redaction or Redaction.from_environment(), facts)
 

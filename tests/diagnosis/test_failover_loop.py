@@ -91,3 +91,10 @@ def test_a_loop_is_seen_while_it_goes_on():
     """Live: the third attempt has begun and is not over."""
     story = dialled(attempt("A", 503), attempt("B", 503, at=2), attempt("A", at=4), live=True)
     assert [f.mode for f in diagnosed(story).findings] == ["failover_loop"]
+
+
+def test_whom_an_agent_dials_from_an_inbound_call_is_no_failover():
+    """Two supervisors, one after the other: each is another call."""
+    attempts = (attempt("A", 486), attempt("B", 200, at=5))
+    facts = {"sip.call.direction": "inbound", "sip.response.status_code": 200}
+    assert loops(dialled(*attempts, facts=facts)) == set()

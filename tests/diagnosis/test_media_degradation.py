@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,22 @@ def test_live_it_has_no_end_while_it_goes_on():
     """Four bad windows so far."""
     story = answered(20, windows=trunk_in(9, 9, 9, 9), live=True)
     assert diagnosed(story).findings[0].end is None
+
+
+def test_live_only_the_last_two_minutes_are_looked_at():
+    """A bad minute was told when it was; the end looks at the whole call again."""
+    percents = [9] * 12 + [0] * 60
+    assert found(answered(360, windows=trunk_in(*percents), live=True)) == []
+    assert rules(answered(360, windows=trunk_in(*percents))) == {"MED-1"}
+
+
+def test_a_look_at_a_long_call_is_quick():
+    """Two hours of windows of a second: the work does not grow with the square of them."""
+    windows_of_a_second = windows("agent", "in", *[loss(0, 50)] * 7200, length=1)
+    story = answered(7200, windows=windows_of_a_second)
+    began = time.process_time()
+    assert found(story) == []
+    assert time.process_time() - began < 5.0
 
 
 bools = st.lists(st.one_of(st.none(), st.booleans()), max_size=60)

@@ -85,6 +85,12 @@ def test_a_call_that_the_bridge_gave_up_is_one_way():
     assert diagnosed(stopped).fault == "network"
 
 
+def test_a_held_call_that_the_bridge_gave_up_is_not_one_way():
+    """No RTP was due when it timed out."""
+    marks = [mark("hold", 20, 40), mark("media_timeout", 40)]
+    assert rules(answered(40, windows=bridge(1000, 40), marks=marks)) == set()
+
+
 def test_both_directions_dead_are_a_media_failure():
     """Not one-way: it is told as media degradation, without a direction."""
     told = diagnosed(answered(14, windows=bridge(0, sent=0), marks=spoke((1, 8))))
@@ -150,7 +156,7 @@ def test_the_trunk_is_named_where_all_that_it_gave_reached_the_agent():
 
 
 def test_totals_and_their_parts_are_counted_once():
-    """The bridge tells each minute and the whole: the agent's count is compared with one of them."""
+    """The bridge tells each minute and the whole: one of them is compared with the agent's."""
     parts = [
         window("trunk", "in", 0, 20, packet_count=1000),
         window("trunk", "in", 20, 35, packet_count=0),
@@ -288,13 +294,14 @@ def test_an_agent_that_sends_nothing_is_its_own_fault():
 
 
 def test_live_a_track_that_nobody_subscribed_to_is_one_way_out():
-    """The room's events were watched, and told of no subscription."""
-    watched = mark("caller_track", 0.1, source="livekit")
+    """Who watched the room says that there was no subscription; a later one takes it back."""
     heard = agent_leg(*[50] * 12)
-    alone = answered(12, windows=heard, marks=[watched, *spoke((1, 6))], live=True)
+    never = mark("agent_track", 5, value="never", source="livekit")
+    subscribed = mark("agent_track", 8, source="livekit")
+    alone = answered(12, windows=heard, marks=[never, *spoke((1, 6))], live=True)
     assert rules(alone) == {"OWA-3"}
-    subscribed = mark("agent_track", 0.2, source="livekit")
-    both = answered(12, windows=heard, marks=[watched, subscribed, *spoke((1, 6))], live=True)
+    assert diagnosed(alone).findings[0].end is None
+    both = answered(12, windows=heard, marks=[never, subscribed, *spoke((1, 6))], live=True)
     assert rules(both) == set()
     unwatched = answered(12, windows=heard, marks=spoke((1, 6)), live=True)
     assert rules(unwatched) == set()

@@ -68,6 +68,8 @@ def test_our_own_ringing_timeout_is_the_callee_who_did_not_answer():
         ("dns", "CSF-3", None),
         ("sdp", "CSF-4", None),
         ("no_bridge", "CSF-5", "platform"),
+        ("auth", "CSF-1", "operator"),
+        ("other", "CSF-7", None),
     ],
 )
 def test_an_end_without_a_code_has_a_rule_of_its_own(failure, rule, fault):

@@ -2,10 +2,12 @@
 
 build.py       builds the two servers once, from the manifests in servers/
 servers.py     starts and stops them on loopback
+network.py     network namespaces: a wire that loses packets, and counts them
 jaeger_api.py  reads spans back
 calls.py       carriers, the conversation, and what is true of one call
 speech.py      real speech, made by espeak-ng
 caller.py      a SIP-kind participant: it talks, listens, barges in, hangs up
+ailments.py    calls that suffer, each from one thing
 bridge.py      answers CreateSIPParticipant as livekit-sip does, for outbound calls
 fakes.py       VAD, STT, LLM, TTS without a network
 agent_app.py   the worker's program

@@ -7,10 +7,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .caller import SipCaller
 from .calls import CONVERSATION, CallTruth
-from .harness import converse, job_ended
+from .harness import job_ended
 from .network import Loss, Network, port_of
 from .polling import until_async
 from .worker import Worker
@@ -27,11 +28,13 @@ STORY = (
 )
 """What a caller says who is not in a hurry: about half a minute."""
 _LONG_GREETING = "Good day, this is Acme orders. " * 15
+_GREETING_S = 12.0
 _ALONE_S = 12.0
 _HELD_S = 6.0
 _MUTED_S = 12.0
-_AFTERWARDS_S = 8.0
-_PORT_S = 10.0
+_PAUSE_S = 2.5
+_AFTERWARDS_S = 3.0
+_AGENT_S = 30.0
 
 
 @dataclass(slots=True)
@@ -59,14 +62,23 @@ class Call:
 
     async def caller_loses(self, caller: SipCaller, ratio: float | None) -> None:
         """Lose what the caller sends, on its way to the server."""
-        port = await port_of(caller.room)
-        self.losses.append(self.wire.lose(port, "server", ratio))
+        await self._lose(await port_of(caller.room), "server", ratio)
+
+    async def agent_loses(self, towards: Literal["server", "client"]) -> None:
+        """Lose what the agent sends, or what it should receive."""
+        await self._lose(await self.agent_port(), towards, LOSS)
+
+    async def _lose(
+        self, port: int, towards: Literal["server", "client"], ratio: float | None
+    ) -> None:
+        # In a thread: the event loop carries the other calls.
+        self.losses.append(await asyncio.to_thread(self.wire.lose, port, towards, ratio))
 
     async def agent_port(self) -> int:
-        """The port of the agent's media, as its program told it."""
+        """The port of the agent's media, as its program tells it when its session has begun."""
         notes = await until_async(
             lambda: self.worker.notes("port", room=self.truth.room),
-            deadline_s=_PORT_S,
+            deadline_s=_AGENT_S,
             what=f"{self.truth.room}: the job tells its port",
         )
         return int(notes[0]["port"])
@@ -80,7 +92,7 @@ async def clean(call: Call) -> None:
     async with call.on_the_phone() as caller:
         await caller.publish()
         await caller.answered()
-        await converse(caller)
+        await talks(call, caller)
         await stays(_AFTERWARDS_S)
 
 
@@ -90,7 +102,7 @@ async def lost_before_the_server(call: Call) -> None:
         await caller.publish()
         await caller.answered()
         await call.caller_loses(caller, LOSS)
-        await converse(caller)
+        await talks(call, caller)
         await tells(caller)
 
 
@@ -99,8 +111,8 @@ async def lost_behind_the_server(call: Call) -> None:
     async with call.on_the_phone() as caller:
         await caller.publish()
         await caller.answered()
-        call.losses.append(call.wire.lose(await call.agent_port(), "client", LOSS))
-        await converse(caller)
+        await call.agent_loses("client")
+        await talks(call, caller)
         await tells(caller)
 
 
@@ -110,8 +122,9 @@ async def lost_from_the_agent(call: Call) -> None:
     async with call.on_the_phone() as caller:
         await caller.publish()
         await caller.answered()
-        call.losses.append(call.wire.lose(await call.agent_port(), "server", LOSS))
-        await converse(caller)
+        await call.agent_loses("server")
+        await stays(_GREETING_S)
+        await talks(call, caller)
 
 
 async def nothing_arrives(call: Call) -> None:
@@ -120,7 +133,7 @@ async def nothing_arrives(call: Call) -> None:
         await call.caller_loses(caller, None)
         await caller.publish()
         await caller.answered()
-        await caller.greeted()
+        await call.agent_port()
         await stays(_ALONE_S)
 
 
@@ -128,7 +141,7 @@ async def nothing_is_published(call: Call) -> None:
     """The caller never has a track."""
     async with call.on_the_phone() as caller:
         await caller.up()
-        await caller.greeted()
+        await call.agent_port()
         await stays(_ALONE_S)
 
 
@@ -146,7 +159,7 @@ async def clipped(call: Call) -> None:
         caller.gain = CLIPPING_GAIN
         await caller.publish()
         await caller.answered()
-        await converse(caller)
+        await talks(call, caller)
         await tells(caller)
 
 
@@ -155,14 +168,11 @@ async def held(call: Call) -> None:
     async with call.on_the_phone() as caller:
         await caller.publish()
         await caller.answered()
-        await caller.greeted()
-        await caller.take(CONVERSATION[0])
+        await talks(call, caller)
         await call.caller_loses(caller, None)
         await stays(_HELD_S)
-        call.losses[0].stop()
-        for turn in CONVERSATION[1:]:
-            await caller.take(turn)
-        await stays(_AFTERWARDS_S)
+        await asyncio.to_thread(call.losses[0].stop)
+        await tells(caller)
 
 
 async def muted(call: Call) -> None:
@@ -170,14 +180,24 @@ async def muted(call: Call) -> None:
     async with call.on_the_phone() as caller:
         await caller.publish()
         await caller.answered()
-        await caller.greeted()
-        await caller.take(CONVERSATION[0])
+        await talks(call, caller)
         caller.mute(True)
         await stays(_MUTED_S)
         caller.mute(False)
-        for turn in CONVERSATION[1:]:
-            await caller.take(turn)
-        await stays(_AFTERWARDS_S)
+        await tells(caller)
+
+
+async def talks(call: Call, caller: SipCaller) -> None:
+    """The greeting, and the caller's turns, each with a pause in which the agent may answer.
+
+    What the agent says is not waited for: lost packets tear a sentence into two, and on a busy
+    machine a greeting is over before our side is ready to hear it.
+    """
+    await call.agent_port()
+    await stays(_PAUSE_S)
+    for turn in CONVERSATION:
+        await caller.say(turn.says)
+        await stays(_PAUSE_S)
 
 
 async def tells(caller: SipCaller) -> None:

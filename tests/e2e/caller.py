@@ -156,7 +156,8 @@ class SipCaller:
         """Speak; returns when the last sample went out."""
         assert self._source is not None, "publish first"
         async with asyncio.timeout(DEADLINE_S):
-            await self._source.capture_frame(speech.frame(text, self.gain))
+            frame = await asyncio.to_thread(speech.frame, text, self.gain)
+            await self._source.capture_frame(frame)
             await self._source.wait_for_playout()
 
     def mute(self, muted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
@@ -32,6 +33,14 @@ _LOGS = pytest.StashKey[dict[str, Path]]()
 _TAIL = 40
 
 
+def _ended(*_: object) -> None:
+    """Told to end (livekit does it to itself when its FFI panics): end in order.
+
+    Otherwise the servers, the workers and the namespaces would outlive the run.
+    """
+    pytest.exit("told to end by SIGTERM", returncode=128 + signal.SIGTERM)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
@@ -46,6 +55,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if not any(_HERE in item.path.parents for item in session.items):
         return
+    signal.signal(signal.SIGTERM, _ended)
     capture = session.config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture is not None else nullcontext()
     # Without Go (say) each test that needs a server says so; the other tests still run.

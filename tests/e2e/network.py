@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -243,9 +244,11 @@ def _free_subnet() -> str:
 
 
 def _sweep() -> None:
-    """Remove what a run that was killed left behind; its process id is in the name."""
+    """Remove what a run that was killed left behind, its server too; its pid is in the name."""
     for name in _namespaces():
         prefix, _, rest = name.partition("-")
         pid = rest.partition("-")[0]
         if prefix == _PREFIX and pid.isdigit() and not Path("/proc", pid).exists():
+            for left in _run(["ip", "netns", "pids", name]).split():
+                os.kill(int(left), signal.SIGKILL)
             _run(["ip", "netns", "del", name])

@@ -23,6 +23,7 @@ CLEAN = (
 )
 LOSSY = ("03-inbound-loss10", "04-inbound-loss3-nft")
 ONE_WAY = "09-inbound-one-way"
+RECORDED = Path(__file__).parent / "recorded"
 NEVER_ANSWERED = ("06-outbound-486", "08-outbound-no-answer")
 
 
@@ -42,6 +43,15 @@ def truth_of(name: str) -> float:
     facts = json.loads((CAPTURES / name / "facts.json").read_text("utf-8"))
     counted = facts["loss"]["carrier_to_bridge"]
     return float(counted["removed"] / counted["packets_put_out"])
+
+
+@cache
+def recorded(name: str) -> tuple[tuple[Sample, ...], float]:
+    """(samples, share of packets lost) of a recording; see its README."""
+    samples, broken = read((RECORDED / f"{name}.jsonl").read_bytes())
+    assert not broken
+    facts = json.loads((RECORDED / "facts.json").read_text("utf-8"))[name]
+    return samples, facts["lost"] / facts["put_out"]
 
 
 def messages_of(name: str) -> list[list[Any]]:

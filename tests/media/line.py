@@ -98,7 +98,8 @@ class Line:
             base, ssrc = 0, 1
             if self.reset_at is not None and at >= self.reset_at:
                 base, ssrc = bisect_right(arrivals, self.reset_at), 2
-            filled = [length for start, length in holes if start <= at] if self.fills else []
+            filled = [min(length, at - start) for start, length in holes if start <= at]
+            filled = filled if self.fills else []
             short = sum(length for length in filled if length < 0.3)
             long = sum(length for length in filled if length >= 0.3)
             values = {

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-
 from tests.sources.captured import ANSWERED, INBOUND, NAMES, OUTBOUND, data, lines, truth
+
 from trunktrace import conventions as c
 from trunktrace.facts import Mark, MediaWindow, Observation
 from trunktrace.sources import livekit_sip
@@ -283,7 +283,7 @@ def test_a_log_that_ends_in_a_call_gives_it_as_partial() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "failure"),
+    "error, reason, failure",
     [
         ("dial udp: lookup sip.invalid: no such host", "dns-resolution", "dns"),
         ("transaction failed to complete (0 intermediate responses)", "failed", "no_response"),
@@ -341,16 +341,17 @@ def test_srtp_and_wideband() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    "line, reason",
     [
         (b'{"callID": "SCL_1"', "not JSON at character 18"),
         (b"2026-11-23 INFO processing invite +15551234567", "not JSON at character 4"),
         (b'{"msg": "\xff"}', "not UTF-8 at byte 9"),
         (b"[1, 2]", "no JSON object"),
         (b'"text"', "no JSON object"),
-        (b"[" * 100_000, "JSON is nested too deeply"),
+        (b"[" * 5_000, "JSON is nested too deeply"),
+        (b"[" * 100_000, "JSON of too many parts"),
         (b'{"ts": ' + b"9" * 5000 + b"}", "a whole number has too many digits"),
-        (b'{"a": "' + b"x" * 300_000 + b'"}', "the line is longer than 262144 bytes"),
+        (b'{"a": "' + b"x" * 300_000 + b'"}', "the line is longer than 256 KiB"),
         (b'{"callID": "SCL_1", "msg": "processing invite"}', "no time under `ts`"),
         (b'{"callID": "SCL_1", "ts": 1e999, "msg": "processing invite"}', "no time under `ts`"),
         (b"\x00\x00", "not JSON at character 0"),
@@ -390,7 +391,7 @@ def test_other_lines_are_counted_and_not_broken() -> None:
 
 def test_wrong_types_are_unknown() -> None:
     """Values of the wrong type leave their fact absent; the call is told all the same."""
-    wrong = {"sipTrunk": 7, "room": [], "fromUser": {}, "transport": None, "sipCallID": False}
+    wrong: dict[str, Any] = {"sipTrunk": 7, "room": [], "fromUser": {}, "transport": None, "sipCallID": False}
     one = _call(
         _line("using codecs", 0.5, **{"audio-codec": 8, "audio-rtp": "0", "srtp": 1}),
         _line("call statistics", 20.0, stats=[1, 2]),
@@ -406,7 +407,7 @@ def test_wrong_types_are_unknown() -> None:
 def test_new_keys_are_passed_over() -> None:
     """Counters of a later bridge change nothing of what is known."""
     name = "04-inbound-loss3-nft"
-    newer = []
+    newer: list[dict[str, Any]] = []
     for text in data(name, "livekit-sip").splitlines():
         record = json.loads(text)
         if record["msg"] == "call statistics":

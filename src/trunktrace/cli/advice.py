@@ -12,7 +12,7 @@ from rich.text import Text
 
 from trunktrace import conventions as c
 from trunktrace.diagnosis.findings import Diagnosis, Finding
-from trunktrace.diagnosis.report import root_facts
+from trunktrace.diagnosis.report import RootValue, root_facts
 from trunktrace.diagnosis.rules import RULES
 from trunktrace.diagnosis.story import Story
 
@@ -126,7 +126,7 @@ def _when(finding: Finding) -> str:
     return clock(finding.start) + (f" - {clock(finding.end)}" if finding.end is not None else " -")
 
 
-def _value(value: object) -> str:
+def _value(value: RootValue) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if value < 1 else f"{value:.1f}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -120,6 +120,11 @@ def _show(outcome: Outcome, summary: Summary) -> None:
     console.print(carrier_table(summary))
     lines = [
         f"A degraded turn lost more than {DEGRADED_LOSS_RATIO:.0%} of its packets on the trunk.",
+        *(
+            f"Found on {name}: {', '.join(f'{mode} x{n}' for mode, n in entry.found.items())}."
+            for name, entry in summary.by_carrier.items()
+            if entry.found
+        ),
         *(f"Root of a call: {name}, {_ROOTS.get(name, 'unknown')}." for name in summary.roots),
         f"{summary.spans_with_carrier} of {summary.spans} exported spans name their carrier.",
     ]

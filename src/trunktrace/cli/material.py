@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from trunktrace import conventions as c
+from trunktrace.cli.grouping import grouped
 from trunktrace.diagnosis.assemble import story_of
 from trunktrace.diagnosis.course import course_of
 from trunktrace.diagnosis.story import Story
@@ -32,16 +33,6 @@ _KIND_OF_NAME: Final = (
     ("trace", "livekit-spans"),
     ("sip", "livekit-sip"),
 )
-_IDS: Final = (
-    "room_id",
-    "job_id",
-    "room",
-    "livekit_call_id",
-    "call_id",
-    "provider_call_id",
-    "session_id",
-)
-"""What two records of one call share."""
 
 
 @dataclass(slots=True)
@@ -108,8 +99,10 @@ def kind_of(name: str, data: bytes) -> str | None:
             record: object = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and (kind := _kind_of_record(record)) is not None:
-            return kind
+        if isinstance(record, dict):
+            kind = _kind_of_record(cast("dict[str, object]", record))
+            if kind is not None:
+                return kind
     lowered = name.lower()
     if not lowered.endswith((".jsonl", ".json", ".log", ".ndjson")):
         return None
@@ -129,11 +122,8 @@ def _kind_of_record(record: dict[str, object]) -> str | None:
 
 def stories_of(material: Material, directory: Directory) -> list[Story]:
     """The story of each call in the material, in the order in which they began."""
-    calls = _calls(material.observations)
-    if not calls and any(samples for _, samples in material.looks):
-        calls = [[]]  # nothing but statistics: they tell of one call
-    looks = dict(_looks_by_call(material, calls))
-    return [_story(told, looks.get(at, ()), directory) for at, told in enumerate(calls)]
+    groups = grouped(material.observations, material.looks)
+    return [_story(group.told, group.samples, directory) for group in groups]
 
 
 def _story(told: Sequence[Observation], samples: Sequence[Sample], directory: Directory) -> Story:
@@ -157,65 +147,6 @@ def _story(told: Sequence[Observation], samples: Sequence[Sample], directory: Di
         return story
     seen = Observation(source=_RTC, leg="agent", windows=windows)
     return story_of([*named, seen])
-
-
-def _calls(told: Sequence[tuple[Path, Observation]]) -> list[list[Observation]]:
-    """Observations by call: those that share an id are of one.
-
-    What names no leg of a call (a room's spans, statistics) is its folder's only call's.
-    """
-    groups: list[_Group] = []
-    for file, one in told:
-        group = _Group({f"{n}={one.ids[n]}" for n in _IDS if one.ids.get(n)}, {file.parent}, [one])
-        for other in [other for other in groups if other.ids & group.ids]:
-            groups.remove(other)
-            group = other.with_more(group)
-        groups.append(group)
-    legs = [group for group in groups if group.names_a_leg]
-    for group in [group for group in groups if not group.names_a_leg]:
-        near = [leg for leg in legs if leg.folders & group.folders] or legs
-        if len(near) == 1:
-            legs[legs.index(near[0])] = near[0].with_more(group)
-        elif not legs:
-            legs.append(group)
-    return [group.told for group in sorted(legs, key=lambda group: _began(group.told))]
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Observations of one call, the ids that they share, and the folders that they are from."""
-
-    ids: set[str]
-    folders: set[Path]
-    told: list[Observation]
-
-    @property
-    def names_a_leg(self) -> bool:
-        return any("livekit_call_id" in one.ids or "call_id" in one.ids for one in self.told)
-
-    def with_more(self, other: _Group) -> _Group:
-        return _Group(self.ids | other.ids, self.folders | other.folders, [*self.told, *other.told])
-
-
-def _began(told: Iterable[Observation]) -> float:
-    return min((one.start for one in told if one.start is not None), default=float("inf"))
-
-
-def _looks_by_call(
-    material: Material, calls: Sequence[Sequence[Observation]]
-) -> Iterator[tuple[int, tuple[Sample, ...]]]:
-    """RTC statistics name no call: they are the only one's, or that of the same time."""
-    for _, samples in material.looks:
-        if not samples or not calls:
-            continue
-        best = max(range(len(calls)), key=lambda at: _common_s(samples, calls[at]))
-        if len(calls) == 1 or _common_s(samples, calls[best]) > 0:
-            yield best, samples
-
-
-def _common_s(samples: Sequence[Sample], told: Sequence[Observation]) -> float:
-    end = max((one.end for one in told if one.end is not None), default=0.0)
-    return min(samples[-1].t, end) - max(samples[0].t, _began(told))
 
 
 def _named(told: Sequence[Observation], directory: Directory) -> list[Observation]:

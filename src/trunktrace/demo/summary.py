@@ -18,12 +18,16 @@ USER_TURN: Final = "user_turn"
 
 @dataclass(slots=True)
 class CarrierSummary:
-    """The calls of one carrier. `turn_losses` are ratios, 0 to 1, of the turns that have one."""
+    """The calls of one carrier. `turn_losses` are ratios, 0 to 1, of the turns that have one.
+
+    `found` has the worst failure mode of each call that has any.
+    """
 
     calls: int = 0
     spans: int = 0
     turns: int = 0
     codes: Counter[int] = field(default_factory=Counter[int])
+    found: Counter[str] = field(default_factory=Counter[str])
     turn_losses: list[float] = field(default_factory=list[float])
 
     @property
@@ -84,6 +88,9 @@ def summarize(spans: Sequence[SpanRecord]) -> Summary:
             code = span["attributes"].get(c.SIP_RESPONSE_STATUS_CODE)
             if isinstance(code, int):
                 entry.codes[code] += 1
+            mode = span["attributes"].get(c.TRUNKTRACE_FAILURE_MODE)
+            if isinstance(mode, str):
+                entry.found[mode] += 1
     return Summary(
         calls=len(roots),
         spans=len(spans),

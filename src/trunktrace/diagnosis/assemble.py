@@ -57,6 +57,8 @@ def story_of(observations: Iterable[Observation]) -> Story:
     attempts = _attempts(told)
     main = _main_leg(told, attempts)
     ours = [one for one in told if _is_of(one, main)]
+    if any(one.facts.get(c.SIP_CALL_DIRECTION) == "inbound" for one in ours):
+        attempts = ()  # whom the agent dials from an inbound call is not its caller
     windows = tuple(sorted(_windows(ours), key=lambda window: (window.start, window.end)))
     differs = [one.identity_differs for one in ours if one.identity_differs is not None]
     return Story(
@@ -64,7 +66,7 @@ def story_of(observations: Iterable[Observation]) -> Story:
         windows=windows,
         marks=tuple(sorted(_marks(told, main), key=lambda mark: mark.start)),
         attempts=attempts,
-        sources=frozenset(one.source for one in told),
+        sources=frozenset(o.source for o in told) | frozenset(w.source for w in windows),
         identity_differs=any(differs) if differs else None,
     )
 

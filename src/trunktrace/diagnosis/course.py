@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,11 +14,17 @@ from trunktrace.windows import Leg, MediaDirection, MediaWindow
 Interval = tuple[float, float]
 """(start, end) in unix seconds."""
 
+Place = tuple[Leg, MediaDirection]
+
 SLACK_S: Final = 0.5
 """Two sources of one machine see the answer and the hang-up this far apart."""
 
 LONGEST_SHORT_S: Final = 15.0
 """A longer window speaks about the call, whatever happened within it."""
+
+LIVE_S: Final = 120.0
+"""While a call goes on, older windows are not looked at again: what they showed was told then, and
+the end looks at all of them. So a look costs the same in the second hour as in the first."""
 
 FOREVER: Final = float("inf")
 
@@ -38,16 +44,19 @@ class Course:
     ended_at: float | None
     talk: Interval | None
     holds: tuple[Interval, ...]
+    windows: Mapping[Place, tuple[MediaWindow, ...]]
+
+    def windows_of(self, leg: Leg, direction: MediaDirection) -> tuple[MediaWindow, ...]:
+        """The windows of one place."""
+        return self.windows.get((leg, direction), ())
+
+    def is_held_at(self, at: float) -> bool:
+        """Whether the call was on hold just before this time, unix seconds."""
+        return any(start < at <= end + SLACK_S for start, end in self.holds)
 
     def unheld(self, times: Interval) -> float:
         """Seconds of `times` in which the call was not on hold."""
         return times[1] - times[0] - overlap(times, self.holds)
-
-    def is_held(self, window: MediaWindow) -> bool:
-        """Whether a short window touches a hold: then it says nothing about the line."""
-        if window.duration_s > LONGEST_SHORT_S:
-            return False
-        return any(start < window.end and window.start < end for start, end in self.holds)
 
 
 def course_of(story: Story) -> Course:
@@ -58,13 +67,14 @@ def course_of(story: Story) -> Course:
     if answered and answered_at is None:
         answered_at = min((w.start for w in story.windows if w.leg != "agent"), default=None)
     ended_at = _end(story, answered_at)
-    return Course(
-        answered=answered,
-        answered_at=answered_at,
-        ended_at=ended_at,
-        talk=_talk(story, answered_at, ended_at) if answered else None,
-        holds=tuple(intervals(story, "hold", open_until=ended_at or story.now)),
-    )
+    talk = _talk(story, answered_at, ended_at) if answered else None
+    holds = tuple(intervals(story, "hold", open_until=ended_at or story.now))
+    windows: dict[Place, tuple[MediaWindow, ...]] = {}
+    if talk is not None:
+        recent = -FOREVER if story.now is None else story.now - LIVE_S
+        told = [window for window in story.windows if window.end >= recent]
+        windows = _by_place(told, talk, holds)
+    return Course(answered, answered_at, ended_at, talk, holds, windows)
 
 
 def _was_answered(story: Story, answered_at: float | None) -> bool | None:
@@ -130,22 +140,28 @@ def spoken_s(story: Story, kind: MarkKind, times: Interval) -> float:
     return overlap(times, intervals(story, kind, open_until=times[1]))
 
 
-def windows_of(
-    story: Story, course: Course, leg: Leg, direction: MediaDirection
-) -> list[MediaWindow]:
-    """The windows of one place that lie in the talk, by start; short ones on hold are left out."""
-    if course.talk is None:
-        return []
-    start, end = course.talk
-    found = [
-        window
-        for window in story.windows
-        if window.leg == leg and window.direction == direction and _within(window, start, end)
-    ]
-    return sorted((w for w in found if not course.is_held(w)), key=lambda w: w.start)
+def _by_place(
+    windows: Iterable[MediaWindow], talk: Interval, holds: Sequence[Interval]
+) -> dict[Place, tuple[MediaWindow, ...]]:
+    found: dict[Place, list[MediaWindow]] = {}
+    for window in windows:
+        if _within(window, *talk) and not _is_held(window, holds):
+            found.setdefault((window.leg, window.direction), []).append(window)
+    return {place: tuple(sorted(told, key=_start)) for place, told in found.items()}
+
+
+def _start(window: MediaWindow) -> float:
+    return window.start
 
 
 def _within(window: MediaWindow, start: float, end: float) -> bool:
     """Whether most of a window lies between two times."""
     inside = min(window.end, end + SLACK_S) - max(window.start, start - SLACK_S)
     return inside > 0 and inside >= 0.5 * window.duration_s
+
+
+def _is_held(window: MediaWindow, holds: Sequence[Interval]) -> bool:
+    """Whether a short window touches a hold: then it says nothing about the line."""
+    if window.duration_s > LONGEST_SHORT_S:
+        return False
+    return any(start < window.end and window.start < end for start, end in holds)

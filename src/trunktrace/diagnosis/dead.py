@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.diagnosis.course import Course, Interval, spoken_s, windows_of
+from trunktrace.diagnosis.course import Course, Interval, spoken_s
 from trunktrace.diagnosis.series import by_teller
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import OneWay
@@ -23,9 +23,6 @@ BRIDGES: Final = frozenset({"livekit-sip"})
 sent, and on the agent leg what they received."""
 
 _NOBODY: Final = "nobody ever subscribed to the agent's track"
-
-LIVE: Final = "livekit"
-"""The source of marks that the room's own events made: it would have told of a subscription."""
 
 FAR_LEGS: Final[tuple[Leg, ...]] = ("trunk", "pstn")
 
@@ -55,8 +52,12 @@ def dead_in(story: Story, course: Course, limits: OneWay) -> Dead | None:
     """Nothing arrives from the caller; None where something does, or nobody counted."""
     if course.talk is None or not is_judged(course, limits):
         return None
-    trunk = _counted(windows_of(story, course, "trunk", "in"))
-    given_up = [mark.start for mark in story.marks if mark.kind == "media_timeout"]
+    trunk = _counted(course.windows_of("trunk", "in"))
+    given_up = [
+        mark.start
+        for mark in story.marks
+        if mark.kind == "media_timeout" and not course.is_held_at(mark.start)
+    ]
     found = _silence(trunk, course, limits)
     if found is not None:
         ignored = sum(window.ignored_count or 0 for window in trunk)
@@ -84,7 +85,7 @@ def _by_agent(
     story: Story, course: Course, limits: OneWay, trunk: Sequence[MediaWindow]
 ) -> Dead | None:
     """What the agent's own statistics say, where it had subscribed to the caller's track."""
-    ours = _counted(windows_of(story, course, "agent", "in")) or _unseen(story, course)
+    ours = _counted(course.windows_of("agent", "in")) or _unseen(story, course)
     found = _silence(ours, course, limits)
     if found is None:
         return None
@@ -110,7 +111,7 @@ def _unseen(story: Story, course: Course) -> list[MediaWindow]:
         return []
     return [
         MediaWindow(leg="agent", direction="in", start=w.start, end=w.end, packet_count=0)
-        for w in windows_of(story, course, "agent", "out")
+        for w in course.windows_of("agent", "out")
         if w.start >= subscribed and w.source not in BRIDGES
     ]
 
@@ -125,10 +126,10 @@ def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
         ended = None if story.now is not None and course.ended_at is None else course.talk[1]
         return Dead("agent", "out", ("OWA-3",), unheard, ended, _NOBODY, "platform")
     spoke = spoken_s(story, "agent_speaking", course.talk) >= limits.agent_spoke_s
-    sent = [w for w in _counted(windows_of(story, course, "trunk", "out")) if w.source in BRIDGES]
+    sent = [w for w in _counted(course.windows_of("trunk", "out")) if w.source in BRIDGES]
     if spoke or _packets(sent):
         for leg in FAR_LEGS:
-            far = _counted(windows_of(story, course, leg, "out"))
+            far = _counted(course.windows_of(leg, "out"))
             found = _silence([w for w in far if w.source not in BRIDGES], course, limits)
             if found is not None:
                 what = "the far end received none of the packets sent to it"
@@ -144,15 +145,13 @@ def _unsent(
     assert course.talk is not None
     start, end = course.talk
     ended = None if story.now is not None and course.ended_at is None else end
-    told = _counted(windows_of(story, course, "agent", "out"))
+    told = _counted(course.windows_of("agent", "out"))
     if _is_empty([w for w in told if w.source not in BRIDGES], course, limits):
         what = "the agent spoke and its process sent no packet"
         return Dead("agent", "out", ("OWA-3",), start, ended, what, "agent")
     if _is_empty([w for w in told if w.source in BRIDGES], course, limits):
         what = "the agent spoke and none of it reached the bridge"
         return Dead("agent", "out", ("OWA-3",), start, ended, what, "platform")
-    if _never_subscribed(story):
-        return Dead("agent", "out", ("OWA-3",), start, ended, _NOBODY, "platform")
     if _is_empty(sent, course, limits):
         what = "the agent spoke and the bridge sent no packet"
         return Dead("trunk", "out", ("OWA-3",), start, ended, what, "platform")
@@ -165,13 +164,6 @@ def _unheard_since(story: Story) -> float | None:
     if not tracks or any(mark.value != NEVER for mark in tracks):
         return None
     return min(mark.start for mark in tracks)
-
-
-def _never_subscribed(story: Story) -> bool:
-    """Whether the room's events were watched, as another of them shows, and told of none."""
-    kinds = {mark.kind for mark in story.marks if mark.source == LIVE}
-    heard = any(mark.kind == "agent_track" for mark in story.marks)
-    return "caller_track" in kinds and not heard
 
 
 def _is_empty(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> bool:
@@ -190,14 +182,13 @@ def _packets(windows: Sequence[MediaWindow]) -> int | None:
     """Packets of the teller that tells of most; a total stands for the parts that it covers."""
     totals: list[int] = []
     for told in by_teller(windows).values():
-        whole = [w for w in told if not any(_covers(other, w) for other in told)]
-        totals.append(sum(w.packet_count or 0 for w in whole))
+        total, reached = 0, float("-inf")
+        for window in sorted(told, key=lambda w: (w.start, -w.end)):
+            if window.end > reached:
+                total += window.packet_count or 0
+                reached = window.end
+        totals.append(total)
     return max(totals, default=None)
-
-
-def _covers(other: MediaWindow, window: MediaWindow) -> bool:
-    longer = other.duration_s > window.duration_s
-    return longer and other.start <= window.start and window.end <= other.end
 
 
 def _silence(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> Interval | None:

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from trunktrace import conventions as c
 from trunktrace.diagnosis.course import Course, course_of
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
@@ -33,6 +34,8 @@ def find(story: Story, thresholds: Thresholds) -> tuple[Finding, ...]:
 def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged, ...]:
     """The finding, with whose fault it is: where to go on to is the operator's to say."""
     del course
+    if story.facts.get(c.SIP_CALL_DIRECTION) == "inbound":
+        return ()  # whom the agent dials from it (a transfer) is another call
     tried = [attempt for attempt in story.attempts if attempt.status_code not in _TRANSIENT]
     return tuple(
         judged

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.diagnosis.course import Course, course_of, overlap, windows_of
+from trunktrace.diagnosis.course import Course, course_of, overlap
 from trunktrace.diagnosis.dead import dead_in, dead_out
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
@@ -95,7 +95,7 @@ def _judged(
 ) -> Judged:
     ends = [trouble.episode.end for trouble in troubles]
     goes_on = story.now is not None and course.ended_at is None
-    last = max((w.end for w in windows_of(story, course, leg, direction)), default=None)
+    last = max((w.end for w in course.windows_of(leg, direction)), default=None)
     known = [end for end in ends if end is not None]
     over = max(known, default=None) if None not in ends else (None if goes_on else last)
     finding = Finding(
@@ -138,7 +138,7 @@ def _troubles(
 ) -> Iterator[Trouble]:
     limits = thresholds.recognition if direction == "in" else thresholds.ears
     over = story.now is None or course.ended_at is not None
-    told = by_teller(windows_of(story, course, leg, direction))
+    told = by_teller(course.windows_of(leg, direction))
     counted = [w for (_, how), ws in told.items() if how == "counted" for w in ws]
     for (_, method), windows in told.items():
         if method == "estimated":

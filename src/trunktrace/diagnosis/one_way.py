@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trunktrace.diagnosis.course import Course, course_of, intervals, overlap, windows_of
+from trunktrace.diagnosis.course import Course, course_of, intervals, overlap
 from trunktrace.diagnosis.dead import Dead, dead_in, dead_out, is_judged
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
@@ -60,7 +60,7 @@ def _silent(story: Story, course: Course, limits: OneWay) -> tuple[Judged, ...]:
         return ()
     legs: tuple[Leg, ...] = ("trunk", "agent")
     for leg in legs:
-        heard = [w for w in windows_of(story, course, leg, "in") if _tells_of_sound(w)]
+        heard = [w for w in course.windows_of(leg, "in") if _tells_of_sound(w)]
         start = _silent_since(heard, limits)
         if start is None:
             continue

@@ -56,7 +56,7 @@ RULES: Final = (
     Rule(
         "OWA-3",
         _ONE_WAY,
-        "the agent speaks and nothing goes out: its track was never subscribed, or no packet sent",
+        "nobody subscribed to the agent's track, or it spoke and no packet went out",
         "out",
         ("one_way.agent_spoke_s",),
     ),
@@ -90,7 +90,7 @@ RULES: Final = (
     Rule(
         "MED-1",
         _MEDIA,
-        "counted loss, in windows put together to length_s: enter of the last of",
+        "counted loss, in enough of the last windows of `length_s`",
         "in, out",
         (*_LIMITS, *_WINDOWS),
     ),

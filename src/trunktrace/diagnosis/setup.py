@@ -21,6 +21,8 @@ _RULE_OF: Final = {
     "no_response": "CSF-3",
     "transport": "CSF-3",
     "dns": "CSF-3",
+    "auth": "CSF-1",
+    "other": "CSF-7",
     "sdp": "CSF-4",
     "no_bridge": "CSF-5",
 }
@@ -59,7 +61,10 @@ def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged,
 
 
 def ending_of(story: Story, course: Course) -> Ending | None:
-    """How the call ended unanswered; None where it was answered, or may still be."""
+    """How the call ended unanswered; None where it was answered, or may still be.
+
+    While a call goes on that is never known: after a refusal the next trunk may be tried.
+    """
     if course.answered or story.now is not None:
         # While the job goes on a next attempt may follow, and be answered.
         return None
@@ -69,7 +74,7 @@ def ending_of(story: Story, course: Course) -> Ending | None:
         return _refused(story, last, code)
     if last is not None and last.failure is not None:
         return _failed(last, last.failure)
-    return _unexplained(story, course, last)
+    return _unexplained(story, course)
 
 
 def _last(story: Story) -> Attempt | None:
@@ -100,13 +105,13 @@ def _refused(story: Story, last: Attempt | None, code: int) -> Ending:
 
 def _failed(last: Attempt, failure: str) -> Ending:
     meaning = unanswered(failure, progress=last.progress)
-    rule = None if failure == "canceled" else _RULE_OF.get(failure, "CSF-3")
+    rule = None if failure == "canceled" else _RULE_OF.get(failure, "CSF-7")
     if meaning.outcome == "timeout":
         rule = "CSF-3"
     return Ending(meaning, rule, meaning.meaning)
 
 
-def _unexplained(story: Story, course: Course, last: Attempt | None) -> Ending | None:
+def _unexplained(story: Story, course: Course) -> Ending | None:
     """It is over, it was not answered, and there is no code: what the facts say, if anything."""
     outcome = story.facts.get(c.SIP_CALL_OUTCOME)
     if outcome == "answered" or (course.answered is None and outcome is None):
@@ -120,7 +125,6 @@ def _unexplained(story: Story, course: Course, last: Attempt | None) -> Ending |
         detail if isinstance(detail, str) else None,
         _FAULT_OF_OUTCOME.get(word or ""),
     )
-    del last
     if word == "canceled":
         return Ending(meaning, None if _was_ours(story) else "CSF-6", "gave up before an answer")
     return Ending(meaning, "CSF-2" if word == "no_answer" else "CSF-7", meaning.meaning)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from trunktrace.errors import ConfigurationError
 
@@ -185,7 +185,8 @@ def _read(text: str, name: str, default: Tables) -> Thresholds:
         over = given.get(table, {})
         if not isinstance(over, dict):
             raise ConfigurationError(f"{name}: {table}", over, f"a table: write [{table}]")
-        parts[table] = _part(kind, {**default[table], **over}, f"{name}: {table}")
+        values = {**default[table], **cast("dict[str, object]", over)}
+        parts[table] = _part(kind, values, f"{name}: {table}")
     _check(parts, name)
     return Thresholds(**parts)
 

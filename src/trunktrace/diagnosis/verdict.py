@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trunktrace import conventions as c
-from trunktrace.diagnosis.course import Course, windows_of
+from trunktrace.diagnosis.course import Course
 from trunktrace.diagnosis.findings import Diagnosis
 from trunktrace.diagnosis.judged import Judged, findings_of
 from trunktrace.diagnosis.setup import Ending, ending_of
@@ -34,7 +34,7 @@ def verdict(story: Story, course: Course, judged: Sequence[Judged]) -> Diagnosis
         fault=_fault(story, course, ordered, ending),
         outcome="answered" if course.answered else (ending.meaning.outcome if ending else None),
         outcome_detail=ending.meaning.detail if ending else None,
-        media_state=_state(story, course, ordered),
+        media_state=_state(course, ordered),
     )
 
 
@@ -57,24 +57,24 @@ def _fault(
         # We gave the call up ourselves: nothing failed.
         return "none" if ending.rule is None else ending.meaning.fault
     is_over = story.now is None or course.ended_at is not None
-    return "none" if course.answered and is_over and _trunk_watched(story, course) else None
+    return "none" if course.answered and is_over and _trunk_watched(course) else None
 
 
-def _state(story: Story, course: Course, judged: Sequence[Judged]) -> str | None:
+def _state(course: Course, judged: Sequence[Judged]) -> str | None:
     states = [one.state for one in judged if one.state is not None]
     if states:
         return max(states, key=_WORSE.__getitem__)
-    watched = _trunk_watched(story, course) or _agent_leg_watched(story, course)
+    watched = _trunk_watched(course) or _agent_leg_watched(course)
     return "good" if watched else None
 
 
-def _trunk_watched(story: Story, course: Course) -> bool:
+def _trunk_watched(course: Course) -> bool:
     """Whether packets of the caller were seen on the trunk leg, by a count or an estimate."""
     return any(
         window.packet_count or window.loss_ratio is not None
-        for window in windows_of(story, course, "trunk", "in")
+        for window in course.windows_of("trunk", "in")
     )
 
 
-def _agent_leg_watched(story: Story, course: Course) -> bool:
-    return any(window.packet_count for window in windows_of(story, course, "agent", "in"))
+def _agent_leg_watched(course: Course) -> bool:
+    return any(window.packet_count for window in course.windows_of("agent", "in"))

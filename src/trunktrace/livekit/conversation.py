@@ -62,9 +62,15 @@ def amd_made(wrapped: Callable[..., Any], detector: Any, args: Any, kwargs: Any)
     """`AMD(session)`: be told of its result."""
     answer = wrapped(*args, **kwargs)
     with swallowing("conversation.amd"):
-        observer = observer_of(args[0] if args else kwargs.get("session"))
-        if observer is not None:
-            detector.on("amd_prediction", observer.answered_by)
+        session = args[0] if args else kwargs.get("session")
+
+        def predicted(prediction: Any) -> None:
+            # Looked up when it comes: a detector may be made before its session has started.
+            observer = observer_of(session)
+            if observer is not None:
+                observer.answered_by(prediction)
+
+        detector.on("amd_prediction", predicted)
     return answer
 
 

@@ -87,6 +87,8 @@ class JobCall:
             self.call.conclude()
         root = self.call.root
         if root is not None and root.is_recording():
+            if connected and _is_fake(self.ctx):
+                self.ctx.add_shutdown_callback(self._last_look)
             return
         if connected:
             # A simulated job's room is a mock, which tells nobody that it has ended.
@@ -101,6 +103,11 @@ class JobCall:
         except Exception as error:
             guard.swallowed("job.room", error)
             return False
+
+    async def _last_look(self, _: str) -> None:
+        # A simulated job's room is a mock, which tells nobody that it has ended.
+        self.media.stop()
+        self.call.conclude()
 
     async def _over(self, _: str) -> None:
         self._close()

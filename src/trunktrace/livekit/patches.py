@@ -21,6 +21,7 @@ from trunktrace.guard import swallowing, warn_once
 from trunktrace.livekit import conversation, listening, pickling, providers
 from trunktrace.livekit.job import current_job, note_session, observer_of_session
 from trunktrace.livekit.settings import Settings
+from trunktrace.voice import corrections
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -153,6 +154,7 @@ class Patches:
             with swallowing("patches.preload"):
                 environment.preload()
                 meters.preload()
+                corrections.prepare()
         for module, path, wrapper in _OBSERVED:
             with swallowing(f"patches.{path}"):
                 self._patch(module, path, wrapper)

@@ -20,7 +20,7 @@ from trunktrace.voice.corrections import (
     CorrectionRule,
     asks_if_heard,
     is_correction,
-    languages,
+    prepare,
 )
 from trunktrace.voice.turns import TurnBook
 
@@ -44,7 +44,7 @@ class SessionObserver:
         self._language: str | None = None
         self._previous_text: str | None = None
         self._recording_since: float | None = None
-        languages()  # read now: the first turn of a call is no time to read a file
+        prepare()
 
     def start(self) -> None:
         """Subscribe to the session's events."""
@@ -108,8 +108,8 @@ class SessionObserver:
 
     @guarded
     def _on_metrics(self, event: Any) -> None:
-        # Before livekit-agents 1.4 the state changes when the detector is sure, and this says since
-        # when the caller had been silent.
+        # In livekit-agents 1.2 the state changes when the detector is sure, and this says since
+        # when the caller had been silent; in later versions the message of the turn does.
         ended = getattr(event.metrics, "last_speaking_time", None)
         if isinstance(ended, float) and ended > 0:
             self._book.user_stopped_earlier(ended)

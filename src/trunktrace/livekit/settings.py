@@ -7,6 +7,7 @@ import pickle
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
+from trunktrace.diagnosis.thresholds import Thresholds
 from trunktrace.directory import Directory
 from trunktrace.errors import ConfigurationError
 from trunktrace.redaction import Redaction
@@ -59,6 +60,7 @@ class Settings:
         _check("must_record", must_record, bool, "give True or False")
         _check_rule(correction_rule)
         must_record = _must_record() if must_record is None else must_record
+        Thresholds.find()  # a wrong file is told here: in a call it would only be logged
         directory = directory if directory is not None else Directory.find()
         if redaction is None:
             redaction = Redaction.from_environment(default_country=directory.default_country)

@@ -70,7 +70,9 @@ class Tracks:
 
     def _look(self, now_s: float) -> None:
         caller = self._caller()
-        publication = None if caller is None else self._publication_of(caller)
+        if caller is None:
+            return
+        publication = self._audio_of(self._room.remote_participants.get(caller))
         if publication is None:
             return
         if publication.track is not None and self._told_of != caller:
@@ -87,20 +89,18 @@ class Tracks:
             since, self._muted_since = self._muted_since, None
             self._hold(since, now_s)
 
-    def _publication_of(self, identity: str) -> Any:
-        participant = self._room.remote_participants.get(identity)
-        if participant is None:
-            return None
-        publications = list(participant.track_publications.values())
-        return next((one for one in publications if one.kind == _KIND_AUDIO), None)
+    @staticmethod
+    def _audio_of(participant: Any) -> Any:
+        """The participant's audio publication; None if there is none, or no such participant."""
+        publications: dict[str, Any] = getattr(participant, "track_publications", None) or {}
+        return next((one for one in list(publications.values()) if one.kind == _KIND_AUDIO), None)
 
     def _look_for_listener(self, now_s: float) -> None:
         answered = self._call.time_of("answered")
         if self._is_heard or self._never or answered is None:
             return
         if self._published_at is None:
-            ours = list(self._room.local_participant.track_publications.values())
-            if not any(one.kind == _KIND_AUDIO for one in ours):
+            if self._audio_of(self._room.local_participant) is None:
                 return
             self._published_at = now_s
         since = max(answered, self._published_at)

@@ -25,6 +25,7 @@ from trunktrace.livecall import LiveCall
 from trunktrace.metrics.labels import Labels
 from trunktrace.metrics.points import GROUPS, EndedCall, Point, call_labels
 from trunktrace.registry import CallRegistry, calls
+from trunktrace.watch import watch
 
 if TYPE_CHECKING:
     from trunktrace.directory.model import Names
@@ -59,6 +60,8 @@ class CallMetrics:
             self._make(
                 metrics.get_meter(c.SCOPE_NAME, meter_provider=provider, schema_url=c.SCHEMA_URL)
             )
+        # Told before us, so that its last verdict is there to be counted.
+        self._registry.subscribe(watch)
         self._registry.subscribe(self)
 
     def know(self, names: Names) -> None:

@@ -69,10 +69,8 @@ def call_labels(facts: Facts, *, ended: bool = True) -> dict[str, Value]:
 
 
 def invites(call: EndedCall) -> Iterator[Point]:
-    """One for each INVITE: the last one, and each attempt before it."""
-    for facts in (*call.former, call.facts):
-        if not facts:
-            continue
+    """One for each INVITE: the last one, and each attempt before it of which anything is known."""
+    for facts in (*filter(None, call.former), call.facts):
         labels = call_labels(facts)
         for key in (c.SIP_RESPONSE_STATUS_CODE, c.SIP_CALL_OUTCOME):
             if key in facts:

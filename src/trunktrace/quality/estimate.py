@@ -5,21 +5,22 @@ that it received. It conceals nothing, so a packet lost before it is one that th
 the deficit against 50 packets/s, less what the agent leg itself lost, is the loss between carrier
 and bridge, towards the agent. It says nothing about the direction towards the caller.
 
-No estimate (absent) for: the first 2 s; held time; pauses (nothing for 200 ms, under 60 % of 50/s
-without many filled holes, one long hole) and the steps beside them; the last step, unless it ends
-with a packet; a clock that jumped; less than 5 s in all; a rate above 50/s; a deficit that the
-jitter buffer never had to fill (another packet time, DTX); many pauses; a deficit that mostly came
-back later (delay, not loss).
+No estimate (absent) for: the first 2 s; held time; pauses (nothing for 200 ms, or a second or two
+of under 60 % of 50/s) and the steps beside them; the last step, unless it ends with a packet; a
+clock that jumped; less than 5 s in all; a rate above 50/s, or under 60 % of it for the whole call;
+a deficit that the jitter buffer never had to fill (another packet time, DTX); many pauses; a
+deficit that mostly came back later (delay, not loss); uneven deficits of looks more than 1.5 s
+apart, where a pause cannot be told from loss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.quality.rtc import Sample
 from trunktrace.quality.steps import PACKETS_PER_S, Step, first_packet_at, step_of, usual_rate
+from trunktrace.quality.tally import Segment, Total, Window
 from trunktrace.windows import MediaWindow
 
 SOURCE: Final = "agent"
@@ -38,70 +39,15 @@ NOISE_JITTERS: Final = 2.0
 """A deficit of no more than 2 packets and 2 jitters is reported as none, and carried over: packets
 that come late make it, and undo it again."""
 
-WITNESSED_PACKETS: Final = 10.0
-WITNESS_SHARE: Final = 0.25
-"""From so many missing packets on, the jitter buffer must have filled this share of them."""
-
-MOST_SURPLUS: Final = 0.03
-MOST_RETURNED: Final = 0.01
-PACKET_TIMES: Final = (100.0 / 3.0,)
-"""Packets a second of the one other usual packet time (30 ms) that looks like heavy loss."""
+CLEAN_PACKETS: Final = 2.0
+BURST_STEPS: Final = 3
+EDGE_PACKETS: Final = 12.0
+"""Doubtful steps are loss where so many follow each other, where both their neighbours miss more
+than `CLEAN_PACKETS`, or one of them more than the edge of a pause may take; else they are pauses.
+"""
 
 Interval = tuple[float, float | None]
 """(start, end) in unix seconds; None: it goes on."""
-
-
-@dataclass(slots=True)
-class _Window:
-    start: float
-    end: float
-    expected: float
-    level: float
-    """Packets missing since the segment began, at the end of the window."""
-    jitter_s: float = 0.0
-
-
-@dataclass(slots=True)
-class _Segment:
-    """Steps one after the other without a pause; `level` is how many packets are missing in it."""
-
-    level: float = 0.0
-    reported: float = 0.0
-    is_new: bool = True
-    current: _Window | None = None
-    closing: _Window | None = None
-    """The window that has ended, and waits for what comes after it."""
-
-
-@dataclass(slots=True)
-class _Total:
-    """Sums over everything that was used."""
-
-    start: float | None = None
-    end: float = 0.0
-    expected: float = 0.0
-    missing: float = 0.0
-    lost: float = 0.0
-    returned: float = 0.0
-    filled: float = 0.0
-    is_witnessed: bool = True
-    pauses: int = 0
-
-    def believable(self) -> bool:
-        """Whether these sums look like loss or like a clean line, and like nothing else."""
-        if self.missing < -MOST_SURPLUS * self.expected:
-            return False
-        seconds = self.expected / PACKETS_PER_S
-        if self.pauses >= 3 and self.pauses * 10.0 > seconds:
-            return False
-        if self.returned > max(WITNESSED_PACKETS, self.lost, MOST_RETURNED * self.expected):
-            return False
-        if self.missing <= WITNESSED_PACKETS:
-            return True
-        if self.is_witnessed:
-            return self.filled >= WITNESS_SHARE * self.missing
-        rate = PACKETS_PER_S * (1.0 - self.missing / self.expected)
-        return all(abs(rate - other) > 1.0 for other in PACKET_TIMES)
 
 
 class TrunkLossEstimator:
@@ -116,8 +62,10 @@ class TrunkLossEstimator:
         "_after_pause",
         "_answered",
         "_begin",
+        "_doubtful",
         "_held",
         "_holds",
+        "_in_burst",
         "_last",
         "_samples_per_s",
         "_segment",
@@ -131,9 +79,11 @@ class TrunkLossEstimator:
         self._begin: float | None = None
         self._samples_per_s: float | None = None
         self._held: Step | None = None
+        self._doubtful: list[Step] = []
+        self._in_burst = False
         self._after_pause = False
-        self._total = _Total()
-        self._segment = _Segment()
+        self._total = Total()
+        self._segment = Segment()
 
     def answered(self, at: float) -> None:
         """The call was answered (unix seconds): nothing before 2 s later counts."""
@@ -154,6 +104,8 @@ class TrunkLossEstimator:
         if found is None:
             self._begin = None
             self._held = None
+            self._doubtful = []
+            self._in_burst = False
             return self._close_segment()
         step, rate = found
         if self._samples_per_s is None:
@@ -161,7 +113,6 @@ class TrunkLossEstimator:
         if self._begin is None:
             self._begin = first_packet_at(old if old is not None else sample)
         if self._is_early(step):
-            self._held = None
             return ()
         return self._take(step)
 
@@ -170,9 +121,14 @@ class TrunkLossEstimator:
 
         The last step is used only if it ends with a packet: else the hang-up may lie in it.
         """
-        last, self._held = self._held, None
+        last, self._held, self._doubtful = self._held, None, []
         told = () if last is None or not last.is_exact else self._use(last, None)
         return told + self._close_segment()
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether what was seen until now is loss or a clean line, and nothing else."""
+        return self._total.believable()
 
     def whole(self) -> MediaWindow | None:
         """The estimate over all usable time; None without 5 s of it, and where unsure."""
@@ -189,13 +145,39 @@ class TrunkLossEstimator:
         return bool(known) and step.start < max(known) + SKIPPED_START_S
 
     def _take(self, step: Step) -> tuple[MediaWindow, ...]:
-        """Use the step before this one, unless one of its neighbours is a pause."""
-        held, self._held = self._held, None
         if step.unusable or self._is_on_hold(step):
-            if not self._after_pause:
-                self._after_pause = True
-                self._total.pauses += not self._is_on_hold(step)
-            return self._close_segment()
+            return self._pause(counts=not self._is_on_hold(step))
+        doubtful = self._doubtful
+        if step.doubtful and not self._in_burst:
+            doubtful.append(step)
+            self._in_burst = len(doubtful) >= BURST_STEPS
+            return self._settle() if self._in_burst else ()
+        self._in_burst = step.doubtful
+        if not doubtful:
+            return self._accept(step)
+        least, most = sorted((0.0 if self._held is None else self._held.missing, step.missing))
+        if least > CLEAN_PACKETS or most > EDGE_PACKETS:
+            return self._settle() + self._accept(step)
+        return self._pause(counts=True) + self._accept(step)
+
+    def _settle(self) -> tuple[MediaWindow, ...]:
+        """The doubtful steps are loss: use them."""
+        doubtful, self._doubtful = self._doubtful, []
+        return tuple(window for step in doubtful for window in self._accept(step))
+
+    def _pause(self, *, counts: bool) -> tuple[MediaWindow, ...]:
+        """Leave a pause out, and the step before it; `counts` is whether nobody told of it."""
+        self._held = None
+        self._doubtful = []
+        self._in_burst = False
+        if not self._after_pause:
+            self._after_pause = True
+            self._total.pauses += counts
+        return self._close_segment()
+
+    def _accept(self, step: Step) -> tuple[MediaWindow, ...]:
+        """Use the step before this one; this one too, unless it follows a pause."""
+        held, self._held = self._held, None
         if self._after_pause:
             self._after_pause = False
             return ()
@@ -212,11 +194,11 @@ class TrunkLossEstimator:
         segment = self._segment
         segment.level += step.missing
         least = segment.level + (0.0 if ahead is None else min(0.0, ahead.missing))
-        self._note(step)
+        self._total.note(step)
         told = self._close(least)
         window = segment.current
         if window is None:
-            window = segment.current = _Window(step.start, step.end, 0.0, 0.0)
+            window = segment.current = Window(step.start, step.end, 0.0, 0.0)
         window.end, window.level = step.end, segment.level
         window.expected += step.expected
         window.jitter_s = max(window.jitter_s, step.jitter_s)
@@ -225,15 +207,6 @@ class TrunkLossEstimator:
         if window.end - window.start + step.duration_s / 2 >= WINDOW_S:
             segment.closing, segment.current, segment.is_new = window, None, False
         return told
-
-    def _note(self, step: Step) -> None:
-        total = self._total
-        total.missing += step.missing
-        total.expected += step.expected
-        if step.filled is None:
-            total.is_witnessed = False
-        else:
-            total.filled += step.filled
 
     def _close(self, least: float) -> tuple[MediaWindow, ...]:
         """Tell of the window that ended, `least` being the least missing at any time since."""
@@ -261,7 +234,7 @@ class TrunkLossEstimator:
         segment.closing = segment.current
         if segment.current is not None:
             told += self._close(segment.current.level)
-        self._segment = _Segment()
+        self._segment = Segment()
         return told
 
 
@@ -297,7 +270,8 @@ def _run(
         if ended is None or sample.t <= ended:
             windows.extend(estimator.add(sample))
     windows.extend(estimator.flush())
-    return tuple(windows), estimator.whole()
+    # What the whole call makes doubtful was not sure in its first seconds either.
+    return tuple(windows) if estimator.is_sure else (), estimator.whole()
 
 
 def _estimate(start: float, end: float, ratio: float) -> MediaWindow:

@@ -17,16 +17,19 @@ PAUSE_S: Final = 0.2
 """No packet for so long is a pause, not loss: at 20 % random loss it happens once in 10 million."""
 
 LEAST_SHARE: Final = 0.6
-"""Fewer packets than this share of 50/s are a pause, unless the jitter buffer says otherwise."""
+"""Fewer packets than this share of 50/s are a pause, unless they are so for seconds."""
 
 LEAST_BURST_SHARE: Final = 0.25
+HOLE_PACKETS: Final = 5.0
+"""With fewer packets missing, what the jitter buffer bridges is of its own making."""
+
 LONG_CONCEALMENT_S: Final = 0.3
 LONG_SILENCE_S: Final = 0.2
-FILLED_SHARE: Final = 0.35
 CLOCK_TOLERANCE_S: Final = 0.15
 USUAL_RATES: Final = (8_000.0, 16_000.0, 24_000.0, 32_000.0, 44_100.0, 48_000.0)
-LONGEST_BLIND_S: Final = 1.5
-"""A pause within a longer step shows only in the jitter buffer: without that it is not used."""
+LONGEST_CLEAR_S: Final = 1.5
+"""A pause that counts shows in a step no longer than this by its rate or at one of its ends; in a
+longer one only the jitter buffer shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,9 @@ class Step:
     and were not lost on the agent leg (below zero: more came). `filled` is how much audio the
     jitter buffer had to make up or stretch, None unknown. `jitter_s` is the agent leg's, of which
     the trunk's loss is a part. `is_exact` is whether it ends with a packet: then a hang-up that
-    follows is not in it. `unusable` says that there was a pause, that one could not have been
-    seen, or that the clocks do not agree.
+    follows is not in it. `doubtful` is a short pause or heavy loss: what stands beside it tells.
+    `unusable` says that there was a pause, that one could not have been seen, or that the clocks do
+    not agree.
     """
 
     start: float
@@ -48,6 +52,7 @@ class Step:
     filled: float | None
     jitter_s: float
     is_exact: bool
+    doubtful: bool
     unusable: bool
 
     @property
@@ -73,23 +78,26 @@ def step_of(
     expected = PACKETS_PER_S * span
     came = received + (b.packets_lost - a.packets_lost)
     rate = _played(a, b, length)
+    missing = expected - came
     filled = _filled(a, b, rate)
-    paused = (
-        received == 0
-        or max(_age(old), _age(now)) >= PAUSE_S
-        or _long_hole(a, b, rate)
-        or (came < LEAST_SHARE * expected and not _is_burst(a, b, came, expected, rate))
-        or (filled is None and length > LONGEST_BLIND_S)
-    )
+    paused = received == 0 or max(_age(old), _age(now)) >= PAUSE_S
+    few = came < LEAST_SHARE * expected
+    hole = few or (missing > HOLE_PACKETS and _long_hole(a, b, rate))
+    is_exact = a.last_packet_at is not None and b.last_packet_at is not None
+    is_clear = is_exact and length <= LONGEST_CLEAR_S and came >= LEAST_BURST_SHARE * expected
+    blind = filled is None and length > LONGEST_CLEAR_S
     step = Step(
         start=old.t,
         end=now.t,
         expected=expected,
-        missing=expected - came,
+        missing=missing,
         filled=filled,
         jitter_s=b.jitter_s or 0.0,
-        is_exact=span != length,
-        unusable=paused or _clock_jumped(length, rate, samples_per_s),
+        is_exact=is_exact,
+        doubtful=hole and is_clear,
+        unusable=(
+            paused or blind or (hole and not is_clear) or _clock_jumped(length, rate, samples_per_s)
+        ),
     )
     return step, rate
 
@@ -145,7 +153,7 @@ def _grown(a: int | None, b: int | None) -> int | None:
 
 
 def _long_hole(a: Inbound, b: Inbound, rate: float | None) -> bool:
-    """Whether the jitter buffer bridged a hole longer than loss makes: nothing was sent."""
+    """Whether the jitter buffer bridged a hole that is longer than light loss makes."""
     concealed = _grown(a.concealed_samples, b.concealed_samples)
     silent = _grown(a.silent_concealed_samples, b.silent_concealed_samples)
     events = _grown(a.concealment_events, b.concealment_events)
@@ -161,13 +169,3 @@ def _filled(a: Inbound, b: Inbound, rate: float | None) -> float | None:
     if rate is None or inserted is None or concealed is None:
         return None
     return (inserted + concealed) / rate * PACKETS_PER_S
-
-
-def _is_burst(a: Inbound, b: Inbound, came: int, expected: float, rate: float | None) -> bool:
-    """Whether so few packets are heavy loss all the same: the jitter buffer filled many holes."""
-    filled = _filled(a, b, rate)
-    if filled is None or came < LEAST_BURST_SHARE * expected:
-        return False
-    silent = _grown(a.silent_concealed_samples, b.silent_concealed_samples) or 0
-    audible = filled - silent / (rate or 1.0) * PACKETS_PER_S
-    return audible >= FILLED_SHARE * (expected - came)

@@ -115,7 +115,7 @@ class Draft:
         return Observation(
             source=self.source,
             leg=self.leg,
-            record_id=self.record_id,
+            record_id=scrub(self.record_id, secrets),
             completeness="complete" if self.complete else "partial",
             start=self.start,
             end=self.end,
@@ -147,5 +147,13 @@ def _clean(value: Value, secrets: frozenset[str]) -> Value:
 
 def _scrubbed(attempts: Iterable[Attempt], secrets: frozenset[str]) -> Iterable[Attempt]:
     for attempt in attempts:
-        reason = attempt.reason
-        yield attempt if reason is None else replace(attempt, reason=scrub(reason, secrets))
+        yield replace(
+            attempt,
+            livekit_call_id=_text(attempt.livekit_call_id, secrets),
+            trunk_id=_text(attempt.trunk_id, secrets),
+            reason=_text(attempt.reason, secrets),
+        )
+
+
+def _text(text: str | None, secrets: frozenset[str]) -> str | None:
+    return None if text is None else scrub(text, secrets)

@@ -13,11 +13,18 @@ Record = dict[str, object]
 MAX_LINE_BYTES: Final = 256 * 1024
 """A longer line is broken: reading one of this length takes less than 10 ms."""
 
+MAX_PARTS: Final = 8192
+"""Objects, lists and members that a line may have; real ones have a few hundred. A line of nothing
+but brackets costs a hundred times what its length lets expect."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 def records(
-    data: bytes | Iterable[bytes], *, max_line_bytes: int = MAX_LINE_BYTES
+    data: bytes | Iterable[bytes],
+    *,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    max_parts: int = MAX_PARTS,
 ) -> Iterator[tuple[int, Record | Broken]]:
     """Each line that is not blank with its number: the JSON object on it, or why it is broken.
 
@@ -28,15 +35,21 @@ def records(
     for number, line in enumerate(_lines(data), start=1):
         text = line.removeprefix(_BOM) if number == 1 else line
         if text.strip(b" \t\r\n\v\f"):
-            yield number, record(text, number, max_line_bytes=max_line_bytes)
+            yield number, record(text, number, max_line_bytes=max_line_bytes, max_parts=max_parts)
 
 
 def record(
-    line: bytes, number: int = 1, *, max_line_bytes: int = MAX_LINE_BYTES
+    line: bytes,
+    number: int = 1,
+    *,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    max_parts: int = MAX_PARTS,
 ) -> Record | Broken:
     """The JSON object that the line holds, or why it holds none."""
     if len(line) > max_line_bytes:
-        return Broken(number, f"the line is longer than {max_line_bytes} bytes")
+        return Broken(number, f"the line is longer than {max_line_bytes // 1024} KiB")
+    if line.count(b"{") + line.count(b"[") + line.count(b",") > max_parts:
+        return Broken(number, "JSON of too many parts")
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -110,7 +110,7 @@ class BridgeCall:
             if direction in ("inbound", "outbound"):
                 self.direction = direction
                 self._draft.say(direction=direction)
-        if "transport" not in seen and record.get("transport") in _TRANSPORTS:
+        if "transport" not in seen and text_in(record, "transport") in _TRANSPORTS:
             seen.add("transport")
             self._draft.say(transport=record["transport"])
         self._take_parties(record)

@@ -23,6 +23,7 @@ from trunktrace.sources.parsed import Broken, Parsed
 NAME: Final = "livekit-spans"
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+MAX_PARTS: Final = MAX_LINE_BYTES // 8
 """A line may hold all spans of a call."""
 
 OVERLAP_S: Final = 1.0
@@ -67,7 +68,7 @@ def parse(data: bytes) -> Parsed:
     traces: dict[str, _Trace] = {}
     broken: list[Broken] = []
     ignored = 0
-    for number, record in records(data, max_line_bytes=MAX_LINE_BYTES):
+    for number, record in records(data, max_line_bytes=MAX_LINE_BYTES, max_parts=MAX_PARTS):
         if isinstance(record, Broken):
             broken.append(record)
             continue

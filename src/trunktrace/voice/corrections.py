@@ -91,6 +91,11 @@ def _words() -> dict[str, _Words]:
     return {language: _Words(language, table) for language, table in tomllib.loads(text).items()}
 
 
+def prepare() -> None:
+    """Read the phrases now (some 15 ms, once a process), so that no call waits for them."""
+    _words()
+
+
 def languages() -> frozenset[str]:
     """The languages that have phrases, as ISO 639-1 codes."""
     return frozenset(_words())

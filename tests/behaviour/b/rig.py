@@ -114,8 +114,12 @@ class Line:
                 if at >= self.talk or not [x for x in self.on_agent if x < at]:
                     continue
                 self._fill(stats, at)
-            if stats["kind"] == "remote_outbound_rtp" and at >= self.talk:
-                continue
+            if stats["kind"] == "remote_outbound_rtp":
+                if at >= self.talk:
+                    continue
+                sent = sum(1 for x in (*self.on_agent, *self.agent_removed) if x < at - 1)
+                stats["sent"] = {"packets_sent": sent, "bytes_sent": sent * 120}
+                stats["remote_outbound"]["remote_timestamp"] = (stamp - 1) * 1000
             if stats["kind"] == "outbound_rtp":
                 stats["sent"] = {"packets_sent": int(at * 8), "bytes_sent": int(at * 800)}
             kept.append(stats)
@@ -143,6 +147,7 @@ class Line:
             jitter_buffer_emitted_count=round((at - since) * 47_900),
             total_samples_duration=at - since,
             total_audio_energy=at * 0.1,
+            last_packet_received_timestamp=(BEGIN + (arrived[-1] if arrived else 0.0)) * 1000,
             bytes_received=len(arrived) * 120,
             header_bytes_received=len(arrived) * 12,
         )
@@ -201,7 +206,9 @@ def otlp(name: str, start: float, end: float, key: int, parent: int | None, **ex
     return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]}) + "\n"
 
 
-def spans(talk: float, think: float = 0.4, stt_fails: bool = False) -> str:
+def spans(
+    talk: float, think: float = 0.4, stt_fails: bool = False, agent_speaks: bool = True
+) -> str:
     """`spans.jsonl` of an answered call; `think` is the LLM's time in each turn."""
     text = ""
     key = 10
@@ -211,6 +218,8 @@ def spans(talk: float, think: float = 0.4, stt_fails: bool = False) -> str:
         text += otlp("user_speaking", caller, until, key + 1, key)
         text += otlp("user_turn", caller, until + 0.4, key, 2, status=failed)
         text += otlp("llm_node", until + 0.45, until + 0.45 + think, key + 3, key + 2)
+        if not agent_speaks:
+            continue
         text += otlp("agent_speaking", speaks, speaks + 1.5, key + 4, key + 2)
         text += otlp("agent_turn", until + 0.4, speaks + 1.6, key + 2, 2)
         key += 10

@@ -179,7 +179,7 @@ class Inbound:
         }  # fmt: skip
         for kind in wanted:
             if kind == "spans":
-                text = spans(self.line.talk, self.think, self.stt_fails)
+                text = spans(self.line.talk, self.think, self.stt_fails, self.agent_speaks)
                 (folder / "spans.jsonl").write_text(text)
             else:
                 dump(folder / f"{kind}.jsonl", makers[kind]())
