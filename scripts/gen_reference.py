@@ -37,6 +37,14 @@ only if you ask for it. What each fact's time allows is told in
 [What a span can know](../explanation/what-a-span-can-know.md).
 """
 
+METRICS = f"""\
+{", ".join(f"`{key}`" for key in c.CALL_LABELS)}
+stand on every metric of a call, as far as they are known; a call that ended without a carrier that
+anybody could name has `{c.UNKNOWN_CARRIER}`, as its root span has. The three counters
+`trunktrace.*` but `{c.FAILURES}` are of the process, without these labels. The 201st distinct
+value of a label in a process becomes `other`; names of the trunk directory never do. How they
+reach Prometheus: [Metrics](../how-to/metrics.md)."""
+
 SECTIONS: tuple[tuple[c.Scope, str, str], ...] = (
     (
         "inherited",
@@ -67,9 +75,37 @@ def _sections() -> Iterable[str]:
 
 
 def _metrics() -> str:
-    rows = [(f"`{one.name}`", one.instrument, one.unit, one.brief) for one in c.METRICS]
-    table = _table(("metric", "instrument", "unit", "what it answers"), rows)
-    return f"## Metrics\n\nMeter `{c.SCOPE_NAME}`.\n\n{table}"
+    rows = [
+        (
+            f"`{one.name}`",
+            one.instrument.replace("_", " "),
+            one.unit,
+            ", ".join(f"`{key}`" for key in one.attributes),
+            one.brief,
+        )
+        for one in c.METRICS
+    ]
+    columns = ("metric", "instrument", "unit", "further labels", "what it answers")
+    bounds = [
+        (f"`{one.name}`", one.unit, " ".join(f"{bound:g}" for bound in one.bounds))
+        for one in c.METRICS
+        if one.bounds
+    ]
+    labels = [
+        (f"`{one.key}`", one.type, one.brief)
+        for one in c.ATTRIBUTES.values()
+        if one.scope == "metric"
+    ]
+    return "\n".join(
+        (
+            f"## Metrics\n\nMeter `{c.SCOPE_NAME}`. {METRICS}\n",
+            _table(columns, rows),
+            "### Bucket bounds\n",
+            _table(("histogram", "unit", "bounds"), bounds),
+            "### Labels of metrics only\n",
+            _table(("key", "type", "meaning"), labels),
+        )
+    )
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -24,6 +24,7 @@ import trunktrace
 from trunktrace.diagnosis.story import Story
 from trunktrace.errors import ConfigurationError
 from trunktrace.guard import guard, reraising
+from trunktrace.livekit import listening
 from trunktrace.livekit.demo import agent as demo
 from trunktrace.livekit.demo.conversation import Conversation, Line, Turn
 from trunktrace.livekit.demo.phone import Ear, Mouth
@@ -407,6 +408,24 @@ async def test_a_session_in_another_room_is_not_the_callers():
 
     held = await Phone().hold(talk)
     assert held.marks("agent_speaking") == []
+
+
+async def test_the_colleague_of_a_warm_transfer_is_not_the_call():
+    """Whom a session in another room talks to is neither the caller nor what the taps hear."""
+
+    async def talk(phone: Phone) -> None:
+        session: AgentSession[Any] = demo._session(CONVERSATION)
+        elsewhere: Any = Room()
+        with pytest.raises(Exception):  # noqa: B017, PT011  # no real room: it cannot start
+            await session.start(agent=Agent(instructions=""), room=elsewhere)
+        session._on_room_io_participant_linked(callee("colleague"))
+        assert all(taps._session() is not session for taps in listening._listeners.now)
+
+    held = await Phone().hold(talk)
+    root = held.job.root()
+    assert root["sip.call.direction"] == "inbound"
+    assert root["trunk.id"] == "ST_in"
+    assert root["sip.response.status_code"] == 200
 
 
 def speaking() -> Any:

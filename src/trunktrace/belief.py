@@ -20,6 +20,7 @@ _ABSURD_CHARACTERS: Final = 2048
 # Control characters, line separators, and surrogates, which no UTF-8 encoder takes.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PHONE_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}|\d{10,15}")
+_COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
 _CODEC: Final = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
 
 
@@ -58,6 +59,12 @@ def name_of_ours(value: object) -> str | None:
     """A name that the operator gives to a route or region; a phone number is none."""
     text = believable_text(value)
     return None if text is None or _PHONE_NUMBER.fullmatch(text) else text
+
+
+def country_code(value: object) -> str | None:
+    """An ISO 3166 alpha-2 code, in upper case; whether there is such a country is not asked."""
+    text = believable_text(value)
+    return text.upper() if text is not None and _COUNTRY.fullmatch(text) else None
 
 
 def slug(value: object) -> str | None:

@@ -234,7 +234,9 @@ class Observation:
     identity_differs: bool | None = None
 
 
+_STATEMENTS: Final = ("record_media", "record_task", "record_recording", "expect")
+
 KNOWN_NAMES: Final = frozenset(
-    {*(item.name for item in fields(CallFacts)), *MEASURES, "record_media"}
+    {*(item.name for item in fields(CallFacts)), *MEASURES, *_STATEMENTS}
 )
 """Names that may stand in a log line; any other that a program gives may hold a number."""

@@ -41,6 +41,7 @@ LOOK_EVERY_S: Final = 5.0
 
 _MOST_FORMER: Final = 32
 _MOST_LEGS: Final = 256
+_MOST_SOURCES: Final = 64
 
 Names = frozenset[str]
 
@@ -143,7 +144,7 @@ class LiveCall(Remembered):
 
     def become_phone_call(self) -> None:
         """Somebody is on the phone: facts, findings and metrics are about a phone call."""
-        self.is_phone_call = True
+        self.is_phone_call = self.is_phone_call or not self.finished
 
     # What sources say ---------------------------------------------------------------------------
 
@@ -191,6 +192,11 @@ class LiveCall(Remembered):
         if refuted is not None:
             self._tell_conflict(*refuted)
         self.look()
+
+    def is_counted(self, window: MediaWindow) -> bool:
+        """Whether somebody counted the loss that this window of the trunk leg estimates."""
+        with self._lock:
+            return self.spans.media.is_counted(window)
 
     def look(self) -> None:
         """Have the rules look at the call now, unless they have a moment ago."""
@@ -347,6 +353,8 @@ class LiveCall(Remembered):
         source = source.partition(":")[0]
         if source in self._sources or source == c.SCOPE_NAME:
             # What we conclude ourselves is no source.
+            return
+        if len(self._sources) >= _MOST_SOURCES:
             return
         self._sources = (*self._sources, source)
         root = self.root

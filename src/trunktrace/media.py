@@ -6,13 +6,14 @@ different sources are never mixed: the source that was heard first speaks, as fa
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.belief import Value
-from trunktrace.windows import LossMethod, MediaDirection, MediaWindow
+from trunktrace.windows import LossMethod, MediaDirection, MediaWindow, same_window
 
 LONGEST_WINDOW_S: Final = 15.0
 """A longer window says nothing about a turn; it goes to the root and the record only."""
@@ -24,6 +25,11 @@ LOSS_TOLERANCE: Final = 0.02
 """Two sources that count the same seconds may differ by this much: their clocks and edges do."""
 
 KEPT_WINDOWS: Final = 512
+MOST_TELLERS: Final = 32
+"""Sources of one place that are told apart; who gives each window a source of its own is not."""
+
+_RETOLD: Final = 64
+"""A short window that is told again is looked for among so many of the newest."""
 
 Loss = tuple[float, LossMethod]
 Interval = tuple[float, float]
@@ -78,6 +84,12 @@ class _Sum:
                 share = voiced if name in _OF_VOICED else weight
                 self._means[name] = (total + value * share, length + share)
 
+    def copy(self) -> _Sum:
+        other = _Sum()
+        other.seconds, other._by_packets = self.seconds, self._by_packets
+        other._values, other._means = self._values.copy(), self._means.copy()
+        return other
+
     def values(self) -> dict[str, Value]:
         means = {name: total / length for name, (total, length) in self._means.items()}
         if self._by_packets is not None and self._by_packets[1]:
@@ -106,21 +118,36 @@ def _packets_of(window: MediaWindow) -> int | None:
 
 
 class _Totals:
-    """One teller's windows of one leg and direction, as a whole."""
+    """One teller's windows of one leg and direction, as a whole; told again, a window counts once.
 
-    __slots__ = ("_long", "_short")
+    A running total that is longer than `LONGEST_WINDOW_S` replaces what it covers.
+    """
+
+    __slots__ = ("_latest", "_long", "_settled", "_short")
 
     def __init__(self) -> None:
         self._short = _Sum()
         self._long: tuple[MediaWindow, ...] = ()
+        # The newest short windows, and the sum of those before them.
+        self._latest: dict[Interval, MediaWindow] = {}
+        self._settled = _Sum()
 
     def add(self, window: MediaWindow) -> None:
-        if window.duration_s <= LONGEST_WINDOW_S:
+        times = (window.start, window.end)
+        if window.duration_s > LONGEST_WINDOW_S:
+            # Windows side by side stand together.
+            rest = (w for w in self._long if not (window.start <= w.start and w.end <= window.end))
+            self._long = (*rest, window)[-KEPT_WINDOWS:]
+        elif times in self._latest:
+            self._latest[times] = window
+            self._short = self._settled.copy()
+            for one in self._latest.values():
+                self._short.take(one)
+        else:
+            self._latest[times] = window
             self._short.take(window)
-            return
-        # A running total replaces what it covers; windows side by side stand together.
-        rest = (w for w in self._long if not (window.start <= w.start and w.end <= window.end))
-        self._long = (*rest, window)[-KEPT_WINDOWS:]
+            if len(self._latest) > _RETOLD:
+                self._settled.take(self._latest.pop(next(iter(self._latest))))
 
     def values(self) -> dict[str, Value]:
         """From the long windows or the short ones, whichever tell of more time."""
@@ -130,26 +157,37 @@ class _Totals:
 
 
 class MediaBook:
-    """The windows of a call: recent short ones of the trunk leg in full, everything in totals."""
+    """The windows of a call: recent short ones of the trunk leg in full, everything in totals.
+
+    One thread at a time may `add`; `loss` may be asked meanwhile: what it reads is replaced, never
+    changed.
+    """
 
     __slots__ = ("_recent", "_totals")
 
     def __init__(self) -> None:
-        self._recent: dict[tuple[str, Teller], deque[MediaWindow]] = {}
+        # In the order of their ends.
+        self._recent: dict[tuple[str, Teller], tuple[MediaWindow, ...]] = {}
         self._totals: dict[tuple[str, str], dict[Teller, _Totals]] = {}
 
     def add(self, window: MediaWindow) -> Disagreement | None:
-        """Take a window; what it contradicts, if another source said otherwise of the same time."""
+        """Take a window; what it contradicts, if another source said otherwise of the same time.
+
+        Told again (`windows.same_window`), it replaces what it was.
+        """
         teller: Teller = (window.loss_method, window.source)
-        place = (window.leg, window.direction)
-        self._totals.setdefault(place, {}).setdefault(teller, _Totals()).add(window)
+        tellers = self._totals.setdefault((window.leg, window.direction), {})
+        if teller not in tellers and len(tellers) >= MOST_TELLERS:
+            return None
+        tellers.setdefault(teller, _Totals()).add(window)
         if window.leg != "trunk" or window.loss_ratio is None:
             return None
         if window.duration_s > LONGEST_WINDOW_S:
             return None
         refuted = self._contradicted(window)
-        recent = self._recent.setdefault((window.direction, teller), deque(maxlen=KEPT_WINDOWS))
-        recent.append(window)
+        place = (window.direction, teller)
+        recent = _with(window, self._recent.get(place, ()))
+        self._recent = {**self._recent, place: recent[-KEPT_WINDOWS:]}
         return refuted
 
     def loss(self, direction: MediaDirection, *times: Interval) -> Loss | None:
@@ -164,9 +202,15 @@ class MediaBook:
                         return found, method
         return None
 
-    def is_counted(self, leg: str, direction: str) -> bool:
-        """Whether somebody counted the loss of this leg and direction."""
-        told = self._totals.get((leg, direction), {})
+    def is_counted(self, window: MediaWindow) -> bool:
+        """Whether somebody counted the loss of the trunk leg in a window's direction and time.
+
+        For a long window it is enough that somebody counted at all.
+        """
+        if window.duration_s <= LONGEST_WINDOW_S:
+            found = self.loss(window.direction, (window.start, window.end))
+            return found is not None and found[1] == "counted"
+        told = self._totals.get(("trunk", window.direction), {})
         return any(
             method == "counted" and "loss_ratio" in totals.values()
             for (method, _), totals in told.items()
@@ -224,12 +268,22 @@ class MediaBook:
         return None
 
 
-def _near(recent: deque[MediaWindow], times: Sequence[Interval]) -> Iterator[MediaWindow]:
+_end: Final = attrgetter("end")
+
+
+def _with(window: MediaWindow, recent: tuple[MediaWindow, ...]) -> tuple[MediaWindow, ...]:
+    """The windows, which are in the order of their ends, and this one; told again, in its place."""
+    at = bisect_right(recent, window.end, key=_end)
+    same = bisect_left(recent, window.end, hi=at, key=_end)
+    others = (one for one in recent[same:at] if not same_window(one, window))
+    return (*recent[:same], *others, window, *recent[at:])
+
+
+def _near(recent: tuple[MediaWindow, ...], times: Sequence[Interval]) -> Iterator[MediaWindow]:
     """The windows that can overlap the times, newest first."""
     earliest = min(start for start, _ in times)
     for window in reversed(recent):
-        # Windows come about in the order of their time; none is longer than this.
-        if window.end < earliest - LONGEST_WINDOW_S:
+        if window.end < earliest:
             return
         yield window
 

@@ -56,23 +56,35 @@ class Remembered(Statements):
     @guarded
     def note_attempt(self, attempt: Attempt) -> None:
         """Take an outbound attempt; one with the same start is replaced."""
+        if self.finished:
+            return
         with self._lock:
             self._remembered().put_attempt(attempt)
 
     @guarded
-    def expect_party(self, *, caller: str | None, country: str | None, region: str | None) -> None:
-        """Take what the customer record says that this call should be."""
+    def expect_party(
+        self, *, caller: str | None = None, country: str | None = None, region: str | None = None
+    ) -> None:
+        """Take what the customer record says that this call should be; None changes nothing."""
+        if self._is_over("expectation"):
+            return
         if caller is not None:
             self.add_secrets([caller])
             self._persons.expect_caller(caller)
         with self._lock:
-            self._remembered().expected = Expectation(country=country, region=region)
+            evidence = self._remembered()
+            before = evidence.expected or Expectation()
+            evidence.expected = Expectation(
+                country=country or before.country, region=region or before.region
+            )
 
     @guarded
     def note_policy(
         self, *, must_record: bool | None = None, identity_differs: bool | None = None
     ) -> None:
         """Take whether the call must be recorded, and whether its two caller identities differ."""
+        if self.finished:
+            return
         with self._lock:
             evidence = self._remembered()
             if must_record is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from trunktrace.belief import Rank
+from trunktrace.belief import Check, Rank, believable_text, believed_by, country_code, name_of_ours
 from trunktrace.clock import clock
 from trunktrace.dropped import drop, drop_value
 from trunktrace.guard import guarded
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
     from trunktrace.facts import FactFields
 
-TASK_RESULTS = frozenset({"completed", "failed", "abandoned"})
+TASK_RESULTS: Final = frozenset({"completed", "failed", "abandoned"})
+
+_EXPECTED: Final[dict[str, Check]] = {
+    "caller": believable_text,
+    "country": country_code,
+    "region": name_of_ours,
+}
 
 
 class Statements:
@@ -55,7 +61,9 @@ class Statements:
         """Take a mark; see the live call."""
         raise NotImplementedError
 
-    def expect_party(self, *, caller: str | None, country: str | None, region: str | None) -> None:
+    def expect_party(
+        self, *, caller: str | None = None, country: str | None = None, region: str | None = None
+    ) -> None:
         """Take what the customer record says; see the live call."""
         raise NotImplementedError
 
@@ -85,7 +93,9 @@ class Statements:
         `leg` is `trunk`, `agent` or `pstn`; `direction` is `in` (towards the agent) or `out`.
         Times are unix seconds or aware datetimes. Ratios are 0..1. `loss_method` is `counted` (by
         a receiver on that leg) or `estimated`. A window of the trunk leg of at most 15 s marks the
-        turns it covers; a longer one goes to the root only. Wrong values are dropped, logged once
+        turns it covers; a longer one goes to the root only. `source` names who measured it, a
+        handful of names for a call; told again with the same source and times, a window replaces
+        what it was. Wrong values are dropped, logged once
         and counted; nothing is raised.
         """
         try:
@@ -145,8 +155,18 @@ class Statements:
     ) -> None:
         """State what the customer record says that this call should be.
 
-        `caller` is the customer's number as it is in the record, in clear: it is compared and not
-        kept. `country` is ISO 3166 alpha-2, `region` a name of the trunk directory. What the call
-        itself says otherwise is evidence for misrouting (`MIS-*`).
+        `caller` is the customer's number as it is in the record, in clear: it is compared (on an
+        outbound call with the callee's) and leaves in nothing. `country` is his, ISO 3166 alpha-2,
+        `region` a name of the trunk directory. What was stated before and is None now stays. What
+        the call itself says otherwise is evidence for misrouting (`MIS-*`).
         """
-        self.expect_party(caller=caller, country=country, region=region)
+        stated = {"caller": caller, "country": country, "region": region}
+        believed: dict[str, str] = {}
+        for name, check in _EXPECTED.items():
+            value = believed_by(check, stated[name])
+            if isinstance(value, str):
+                believed[name] = value
+            elif stated[name] is not None:
+                drop_value("expect", stated[name])
+        if believed:
+            self.expect_party(**believed)

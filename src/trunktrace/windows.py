@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypedDict
 
-from trunktrace.belief import Check, Value, believable_text, believed_by, count, number, ratio
+from trunktrace.belief import (
+    Check,
+    Value,
+    believable_text,
+    believed_by,
+    count,
+    name_of_ours,
+    number,
+    ratio,
+)
 
 Leg = Literal["agent", "trunk", "pstn"]
 MediaDirection = Literal["in", "out"]
@@ -134,17 +143,20 @@ def checked_window(
     direction: str,
     start: object,
     end: object,
-    source: str,
+    source: object,
     loss_method: str,
     measures: Mapping[str, object],
 ) -> MediaWindow:
     """A window with only what can be believed in it.
 
-    Raises ValueError naming the field where leg, direction, method or times are wrong, or where
+    Raises ValueError naming the field where leg, direction, method, source or times are wrong, or where
     no measure is left.
     """
     _check_place(leg, direction, loss_method)
     start_s, end_s = unix_seconds(start), unix_seconds(end)
+    named = believed_by(name_of_ours, source)
+    if not isinstance(named, str):
+        raise ValueError("source is no name")
     if start_s is None or end_s is None or end_s < start_s:
         raise ValueError("start and end are not unix seconds or aware datetimes in that order")
     believed = {
@@ -159,7 +171,7 @@ def checked_window(
         direction=direction,  # type: ignore[arg-type]
         start=start_s,
         end=end_s,
-        source=source,
+        source=named,
         loss_method=loss_method,  # type: ignore[arg-type]
         **believed,  # type: ignore[arg-type]
     )

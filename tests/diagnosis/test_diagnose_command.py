@@ -122,7 +122,7 @@ def test_a_directory_names_the_carriers_of_the_path(tmp_path):
     "code,phrase,reason,result,outcome,fault",
     [
         (404, "Not Found", "not-found", "client_error", "invalid_number", None),
-        (603, "Decline", "global-decline-603", "client_error", "rejected", None),
+        (603, "Decline", "global-decline-603", "client_error", "rejected", "callee"),
         (480, "Temporarily Unavailable", "unavailable", "client_error", "no_answer", "callee"),
         (401, "Unauthorized", "auth-required", "client_error", "failed", "operator"),
         (403, "Forbidden", "forbidden", "client_error", "rejected", "operator"),
@@ -299,6 +299,21 @@ def test_many_calls_at_once_are_told_as_each_alone():
     alone = [rig.diagnosis(rig.CAPTURES / name) for name in rig.NAMES]
     key = c.LIVEKIT_SIP_CALL_ID
     assert {one["facts"][key]: one for one in told} == {one["facts"][key]: one for one in alone}
+
+
+def test_a_log_of_many_rooms_beside_the_files_of_one(tmp_path):
+    """The room's own files say which call it is; that others were left out is said."""
+    call = Call("04")
+    call.files[BRIDGE] = [*call.bridge, *Call("09").bridge, *Call("06").bridge]
+    ran = rig.run(call.write(tmp_path), "--json")
+    assert json.loads(ran.stdout) == rig.diagnosis(rig.folder("04"))
+    assert "2 calls" in ran.stderr
+
+
+def test_attempts_that_only_the_agent_saw_are_one_call(tmp_path):
+    """Its events name no room: one file is one room."""
+    told = rig.diagnosis(Call("07").only(ROOM, RTC).write(tmp_path))
+    assert told["facts"][c.TRUNK_FAILOVER_COUNT] == 1
 
 
 def test_statistics_in_two_files_are_one_call(tmp_path):

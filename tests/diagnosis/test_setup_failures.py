@@ -35,7 +35,6 @@ from .stories import (
         (488, "failed", None),
         (500, "failed", "carrier"),
         (503, "congestion", "carrier"),
-        (482, "loop", None),
         (608, "blocked", "intermediary"),
     ],
 )

@@ -391,7 +391,13 @@ def test_other_lines_are_counted_and_not_broken() -> None:
 
 def test_wrong_types_are_unknown() -> None:
     """Values of the wrong type leave their fact absent; the call is told all the same."""
-    wrong: dict[str, Any] = {"sipTrunk": 7, "room": [], "fromUser": {}, "transport": None, "sipCallID": False}
+    wrong: dict[str, Any] = {
+        "sipTrunk": 7,
+        "room": [],
+        "fromUser": {},
+        "transport": None,
+        "sipCallID": False,
+    }
     one = _call(
         _line("using codecs", 0.5, **{"audio-codec": 8, "audio-rtp": "0", "srtp": 1}),
         _line("call statistics", 20.0, stats=[1, 2]),

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -39,12 +39,13 @@ every_source = pytest.mark.parametrize(
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a JSON value."""
     found = [path] if path else []
+    inside: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
-        for key, inner in value.items():
-            found += _paths(inner, (*path, key))
+        inside = list(cast("dict[Any, Any]", value).items())
     elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            found += _paths(inner, (*path, index))
+        inside = list(enumerate(cast("list[Any]", value)))
+    for step, inner in inside:
+        found += _paths(inner, (*path, step))
     return found
 
 

@@ -52,6 +52,9 @@ _NEXT: Final = {
     "REC-1": "Start the recording before the call is answered.",
     "REC-2": "Did the egress start, and may this worker start it?",
 }
+_WIDTH: Final = 160
+"""Characters of a line where the output is no terminal: words are not cut in a file."""
+
 _RULE_ASKS: Final = {rule.id: rule.asks for rule in RULES}
 _SHOWN: Final = (
     c.TRUNK_CARRIER,
@@ -75,6 +78,8 @@ _SHOWN: Final = (
 def show(diagnosed: Sequence[tuple[Story, Diagnosis]]) -> None:
     """Print each call: its findings, its verdict, its facts, and the next step."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
     if len(diagnosed) > 1:
         console.print(f"{len(diagnosed)} calls", style="bold")
     for story, diagnosis in diagnosed:
@@ -104,7 +109,9 @@ def _show_call(console: Console, story: Story, diagnosis: Diagnosis) -> None:
 
 
 def _table(findings: Sequence[Finding]) -> Table:
-    table = Table("finding", "where", "when (UTC)", "evidence", "what")
+    table = Table()
+    for name in ("finding", "where", "when (UTC)", "evidence", "what"):
+        table.add_column(name, overflow="fold")
     for finding in findings:
         where = " ".join(part for part in (finding.leg, finding.direction) if part)
         table.add_row(

@@ -53,6 +53,12 @@ def run_diagnose(
         print(f"{file}:{record.line}: {record.reason}", file=sys.stderr)
     if not stories:
         _stop_without_call(found)
+    if found.left_out:
+        print(
+            f"trunktrace diagnose: {found.left_out} calls of the bridge's log are of other rooms "
+            "and were left out; give the log alone to see them",
+            file=sys.stderr,
+        )
     diagnosed = [(story, diagnose(story, limits)) for story in stories]
     if as_json:
         print(json.dumps(_as_json(diagnosed), indent=2))

@@ -13,6 +13,11 @@ from trunktrace.quality.rtc import Sample
 _IDS: Final = ("room_id", "job_id", "livekit_call_id", "call_id", "provider_call_id", "session_id")
 """What two records of one call share."""
 
+_OF_ONE_ROOM: Final = "livekit-participant"
+"""A source whose file is what one agent saw in one room."""
+
+_AGENT_SIDE: Final = frozenset({_OF_ONE_ROOM, "livekit-webhook", "livekit-spans"})
+
 _LEG_IDS: Final = ("livekit_call_id", "call_id", "provider_call_id")
 """What names a leg of a call; a room without one is no call."""
 
@@ -29,6 +34,11 @@ class Group:
     def names_a_leg(self) -> bool:
         """Whether somebody was on the phone."""
         return any(one.ids.get(name) for one in self.told for name in _LEG_IDS)
+
+    @property
+    def seen_by_agent(self) -> bool:
+        """Whether there is more than the bridge's log, which holds the calls of all rooms."""
+        return bool(self.samples) or any(one.source in _AGENT_SIDE for one in self.told)
 
     @property
     def began(self) -> float:
@@ -72,28 +82,40 @@ def grouped(
 
 def _joined(told: Iterable[tuple[Path, Observation]]) -> list[Group]:
     """Observations by the ids that they share, directly or by way of others."""
-    by_id: dict[tuple[str, str], Group] = {}
+    listed = list(told)
+    parents = list(range(len(listed)))
+
+    def first(at: int) -> int:
+        while parents[at] != at:
+            parents[at] = parents[parents[at]]
+            at = parents[at]
+        return at
+
+    by_id: dict[tuple[str, str], int] = {}
+    for at, (file, one) in enumerate(listed):
+        for key in _ids(file, one):
+            parents[first(at)] = first(by_id.setdefault(key, at))
     groups: dict[int, Group] = {}
-    for file, one in told:
-        ids = [(name, one.ids[name]) for name in _IDS if one.ids.get(name)]
-        group = Group([], {file.parent})
-        for known in {id(by_id[key]): by_id[key] for key in ids if key in by_id}.values():
-            # The larger one takes the smaller: a log of many calls is joined in linear time.
-            small, group = sorted((group, known), key=lambda each: len(each.told))
-            group.take(small)
-            groups.pop(id(small), None)
-            for key, owner in _keys(small, by_id):
-                if owner is small:
-                    by_id[key] = group
+    for at, (file, one) in enumerate(listed):
+        group = groups.setdefault(first(at), Group())
         group.told.append(one)
-        groups[id(group)] = group
-        by_id |= dict.fromkeys(ids, group)
+        group.folders.add(file.parent)
     return list(groups.values())
 
 
-def _keys(group: Group, by_id: dict[tuple[str, str], Group]) -> list[tuple[tuple[str, str], Group]]:
-    keys = {(name, one.ids[name]) for one in group.told for name in _IDS if one.ids.get(name)}
-    return [(key, by_id[key]) for key in keys if key in by_id]
+def _ids(file: Path, one: Observation) -> list[tuple[str, str]]:
+    ids = [(name, one.ids[name]) for name in _IDS if one.ids.get(name)]
+    return [*ids, ("file", str(file))] if one.source == _OF_ONE_ROOM else ids
+
+
+def others_left_out(calls: Sequence[Group]) -> list[Group]:
+    """The calls to tell of: a log's calls of other rooms are none of a call with its own files."""
+    agents = [call for call in calls if call.seen_by_agent]
+    return [
+        call
+        for call in calls
+        if call.seen_by_agent or not any(call.folders & other.folders for other in agents)
+    ]
 
 
 def _call_of(loose: Group, calls: Sequence[Group]) -> Group | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from trunktrace import conventions as c
-from trunktrace.cli.grouping import grouped
+from trunktrace.cli.grouping import grouped, others_left_out
 from trunktrace.diagnosis.assemble import story_of
 from trunktrace.diagnosis.course import course_of
 from trunktrace.diagnosis.story import Story
@@ -40,6 +40,7 @@ class Material:
     """Everything that was read: by file what it says, and what could not be read.
 
     `broken` holds (file, record). `passed_over` are files of which nobody knows what they are.
+    `left_out` is how many calls of a bridge's log are of other rooms than the rest of the material.
     """
 
     observations: list[tuple[Path, Observation]] = field(
@@ -51,6 +52,7 @@ class Material:
     broken: list[tuple[Path, Broken]] = field(default_factory=list[tuple[Path, Broken]])
     passed_over: list[Path] = field(default_factory=list[Path])
     read: list[Path] = field(default_factory=list[Path])
+    left_out: int = 0
 
 
 def gather(paths: Iterable[Path]) -> Material:
@@ -122,8 +124,10 @@ def _kind_of_record(record: dict[str, object]) -> str | None:
 
 def stories_of(material: Material, directory: Directory) -> list[Story]:
     """The story of each call in the material, in the order in which they began."""
-    groups = grouped(material.observations, material.looks)
-    return [_story(group.told, group.samples, directory) for group in groups]
+    calls = grouped(material.observations, material.looks)
+    kept = others_left_out(calls)
+    material.left_out = len(calls) - len(kept)
+    return [_story(call.told, call.samples, directory) for call in kept]
 
 
 def _story(told: Sequence[Observation], samples: Sequence[Sample], directory: Directory) -> Story:

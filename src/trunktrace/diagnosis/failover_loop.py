@@ -38,9 +38,7 @@ def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged,
         return ()  # whom the agent dials from it (a transfer) is another call
     tried = [attempt for attempt in story.attempts if attempt.status_code not in _TRANSIENT]
     return tuple(
-        judged
-        for run in _runs(tried)
-        if len(run) > 1 and (judged := _judged(run, thresholds)) is not None
+        judged for run in _runs(tried) if run and (judged := _judged(run, thresholds)) is not None
     )[:1]
 
 

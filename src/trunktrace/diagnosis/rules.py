@@ -84,7 +84,7 @@ RULES: Final = (
     Rule("OWA-7", _ONE_WAY, "the bridge ended the call because no RTP came", "in"),
     Rule("FOL-1", _LOOP, "a carrier and route is tried again after another was tried", "-"),
     Rule("FOL-2", _LOOP, "more attempts than allowed", "-", ("failover.most_attempts",)),
-    Rule("FOL-3", _LOOP, "one of several attempts was refused as a loop: 482, 483", "-"),
+    Rule("FOL-3", _LOOP, "an attempt was refused as a loop: 482, 483", "-"),
     Rule("FOL-4", _LOOP, "another attempt after an answer that no other trunk can change", "-"),
     Rule("FOL-5", _LOOP, "the same carrier and route is tried again at once, and fails again", "-"),
     Rule(

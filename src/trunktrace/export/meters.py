@@ -54,8 +54,9 @@ def meter_provider_from_environment() -> MeterProvider | None:
     It is asked for by `OTEL_METRICS_EXPORTER` (names of installed exporters, `none` for none) or by
     an OTLP endpoint. Counters and histograms leave as deltas, unless
     `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` says otherwise. Each process has a
-    `service.instance.id` of its own: the one of the environment, if there is one, with the process
-    id behind it. Everything else (`OTEL_SDK_DISABLED`, views, exemplars, timeouts) is the SDK's.
+    `service.instance.id` of its own: that of the environment or the SDK with the process id behind
+    it, for a forked process inherits both. Everything else (`OTEL_SDK_DISABLED`, views, exemplars,
+    timeouts) is the SDK's.
     """
     if sdk_disabled():
         return None

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from multiprocessing import util
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
@@ -97,7 +98,8 @@ class Flusher:
     """Flushes the providers after a call has ended, on a thread of its own."""
 
     def __init__(self) -> None:
-        self._providers: WeakKeyDictionary[Flushable, None] = WeakKeyDictionary()
+        # Each with a lock: a provider that is shut down loses what is just being flushed.
+        self._providers: WeakKeyDictionary[Flushable, threading.Lock] = WeakKeyDictionary()
         self._due = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -105,10 +107,15 @@ class Flusher:
     def watch(self, provider: Flushable) -> None:
         """Flush `provider` too from now on."""
         with self._lock:
-            self._providers[provider] = None
+            self._providers.setdefault(provider, threading.Lock())
         # It is told first of a call's end, so that what it records is there to be flushed.
         call_metrics.install()
         calls.subscribe(self)
+
+    def finish(self, provider: Flushable, finish: Callable[[], object]) -> None:
+        """Call `finish`, which ends `provider`, when no flush of it is under way any more."""
+        with self._providers.get(provider) or nullcontext():
+            finish()
 
     def call_opened(self, call: LiveCall) -> None:
         """Nothing to do yet."""
@@ -124,9 +131,10 @@ class Flusher:
 
     def _run(self) -> None:
         while self._is_due():
-            for provider in tuple(self._providers):
+            for provider, flushing in tuple(self._providers.items()):
                 try:
-                    provider.force_flush(int(FLUSH_S * 1000))
+                    with flushing:
+                        provider.force_flush(int(FLUSH_S * 1000))
                 except Exception as error:
                     guard.swallowed("providers.flush", error)
 

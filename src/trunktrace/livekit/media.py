@@ -150,13 +150,16 @@ class MediaPoller:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while not self._call.finished:
+        is_over = False
+        while not is_over:
             due += self._every_s
             late = loop.time() - due
             if late > 0:
                 # What was missed is not made up for: one look is as good as three.
                 due += math.ceil(late / self._every_s) * self._every_s
             await asyncio.sleep(due - loop.time())
+            # The callbacks are asked once more after the call's end: they let go of what they hold.
+            is_over = self._call.finished
             await self.tick()
 
     async def _look(self) -> tuple[list[Any], bool, frozenset[int] | None] | None:
@@ -219,12 +222,6 @@ class MediaPoller:
         return known
 
     def _tell(self, windows: Iterable[MediaWindow]) -> None:
-        book = self._call.spans.media
         for window in windows:
-            if window.duration_s > LONGEST_WINDOW_S:
-                counted = book.is_counted("trunk", "in")
-            else:
-                known = book.loss("in", (window.start, window.end))
-                counted = known is not None and known[1] == "counted"
-            if not counted:
+            if not self._call.is_counted(window):
                 self._call.observe_media(window)

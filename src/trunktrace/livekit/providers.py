@@ -75,7 +75,7 @@ def adopt(provider: TracerProvider | None) -> None:
             return
         _finalized.add(provider)
     flusher.watch(provider)
-    if leaving.add(provider.shutdown):
+    if leaving.add(partial(flusher.finish, provider, provider.shutdown)):
         # Since Python 3.13 handlers run in a job process too, and the SDK's own would wait for a
         # backend without a bound.
         atexit.unregister(provider.shutdown)
@@ -105,8 +105,9 @@ def adopt_meters() -> None:
     flusher.watch(provider)
     if getattr(provider, "_atexit_handler", None) is None:
         # Its owner shuts it down (LiveKit does with its own); it only has to be asked in time.
-        leaving.add(partial(provider.force_flush, FLUSH_S * 1000))
-    elif leaving.add(provider.shutdown):
+        flush = partial(provider.force_flush, FLUSH_S * 1000)
+        leaving.add(partial(flusher.finish, provider, flush))
+    elif leaving.add(partial(flusher.finish, provider, provider.shutdown)):
         atexit.unregister(provider.shutdown)
 
 

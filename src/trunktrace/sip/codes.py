@@ -169,6 +169,7 @@ TEXT_RULES: Final = (
         outcome="blocked",
     ),
     _rule(r"\b32203\b", fault="intermediary", detail="carrier_blocked", outcome="blocked"),
+    _rule(r"declin|reject|refus", 603, fault="callee"),
     _rule(
         r"insufficient (funds|balance|credit)|out of credit|payment",
         402,

@@ -130,7 +130,8 @@ class Line:
         since = self.reset_at if self.reset_at is not None and at > self.reset_at else 0.0
         arrived = [x for x in self.on_agent if since <= x < at]
         gone = [x for x in self.agent_removed if since <= x < at]
-        missing = max(0.0, (at - since) * 50 - len(arrived))
+        held = sum(max(0.0, min(end, at) - max(start, since)) for start, end in self.silent)
+        missing = max(0.0, (at - since - held) * 50 - len(arrived))
         stats["received"] = {
             "packets_received": len(arrived), "packets_lost": len(gone), "jitter": 0.001,
         }  # fmt: skip
@@ -139,8 +140,8 @@ class Line:
             stats["stream"]["ssrc"] = 777
         stats["inbound"].update(
             total_samples_received=round((at - since) * 48_000),
-            concealed_samples=round(missing * 96),
-            silent_concealed_samples=0,
+            concealed_samples=round(missing * 96 + held * 48_000),
+            silent_concealed_samples=round(held * 47_000),
             concealment_events=round(missing * 0.05),
             inserted_samples_for_deceleration=round(missing * 864),
             removed_samples_for_acceleration=round(at * 40),

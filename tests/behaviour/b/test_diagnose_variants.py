@@ -123,6 +123,26 @@ def test_a_lossy_trunk_is_found_from_the_agent_alone(percent, every, tmp_path):
         assert answer["fault"] == "network"
 
 
+STEPS = {
+    "a bad minute of three": (180, lambda s: 0.2 if 60 <= s < 120 else 0.0),
+    "the second half": (60, lambda s: 0.1 if s > 30 else 0.0),
+    "the first half": (60, lambda s: 0.2 if s < 30 else 0.0),
+    "ten seconds": (60, lambda s: 0.15 if 20 <= s < 30 else 0.0),
+    "nearly half of it": (40, lambda _: 0.45),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_a_part_of_the_call_that_was_bad_is_in_the_estimate(step, every, tmp_path):
+    """Loss that begins or ends within the call: estimated within a point, and a finding."""
+    talk, lost = STEPS[step]
+    line = Line(talk=talk, lost=lost, every=every, seed=5)
+    answer = diagnose(Inbound(line, seed=8).write(tmp_path / "c", "participant", "rtc_stats"))
+    assert answer["facts"].get("rtp.loss_ratio") == pytest.approx(line.truth, abs=0.01)
+    assert modes(answer) == [LOSS]
+
+
 def test_a_caller_that_is_never_heard_is_found_from_the_agent_alone(tmp_path):
     """No inbound_rtp at all in 30 s while the agent speaks: one-way audio, `in`, no loss ratio."""
     call = Inbound(Line(talk=30, silent=((0.0, 30.0),)), seed=41)
