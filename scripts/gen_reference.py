@@ -78,7 +78,7 @@ def _metrics() -> str:
     rows = [
         (
             f"`{one.name}`",
-            one.instrument.replace("_", " "),
+            one.instrument.replace("updown", "up-down ").replace("_", " "),
             one.unit,
             ", ".join(f"`{key}`" for key in one.attributes),
             one.brief,

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
 from trunktrace.guard import guard, reraising
 from trunktrace.registry import calls
+
+if find_spec("hypothesis") is not None:  # beside the oldest livekit-agents it is not installed
+    from hypothesis import settings
+
+    # A busy machine is no fault of an example; the timeout of the whole test still holds.
+    settings.register_profile("trunktrace", deadline=None)
+    settings.load_profile("trunktrace")
 
 
 @pytest.fixture(autouse=True)

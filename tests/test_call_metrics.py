@@ -18,13 +18,14 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 import trunktrace
 from trunktrace import conventions as c
 from trunktrace.diagnosis.findings import Diagnosis, Finding
+from trunktrace.diagnosis.story import Story
 from trunktrace.directory import Directory
 from trunktrace.guard import reraising
 from trunktrace.livecall import LiveCall
 from trunktrace.metrics import CallMetrics, points
-from trunktrace.metrics.points import EndedCall, failures
+from trunktrace.metrics.points import EndedCall, failures, invites
 from trunktrace.registry import CallRegistry, calls
-from trunktrace.timeline import Mark
+from trunktrace.timeline import Attempt, Mark
 
 LABELS = {"trunk.carrier": "telnyx", "sip.call.direction": "inbound"}
 
@@ -142,11 +143,20 @@ class TestInvites:
             call.observe({"carrier": "telnyx", "status_code": 503}, source="livekit")
             call.begin_attempt()
             call.observe({"carrier": "twilio", "status_code": 200}, source="livekit")
+        keys = ("trunk.carrier", "sip.response.status_code", "sip.call.outcome")
         found = {
-            (one.labels["trunk.carrier"], one.labels["sip.response.status_code"]): one.value
+            tuple(one.labels.get(key) for key in keys): one.value
             for one in read.points("sip.invites")
         }
-        assert found == {("telnyx", 503): 1, ("twilio", 200): 1}
+        assert found == {("telnyx", 503, "congestion"): 1, ("twilio", 200, "answered"): 1}
+
+    def test_an_attempt_without_an_answer_has_its_outcome(self):
+        """Our own ringing timeout has no code; what became of it is told all the same."""
+        story = Story(attempts=(Attempt(start=1.0, failure="canceled"), Attempt(start=2.0)))
+        former, last = invites(EndedCall(facts={}, former=({"trunk.id": "ST_1"},), story=story))
+        assert former.labels["sip.call.outcome"] == "canceled"
+        assert "sip.response.status_code" not in former.labels
+        assert last.labels == {"trunk.carrier": "unknown"}
 
     def test_a_job_without_a_phone_adds_nothing(self, read):
         """A browser's job has no metric at all."""

@@ -418,7 +418,7 @@ async def test_the_colleague_of_a_warm_transfer_is_not_the_call():
         elsewhere: Any = Room()
         with pytest.raises(Exception):  # noqa: B017, PT011  # no real room: it cannot start
             await session.start(agent=Agent(instructions=""), room=elsewhere)
-        session._on_room_io_participant_linked(callee("colleague"))
+        session._on_room_io_participant_linked(callee())
         assert all(taps._session() is not session for taps in listening._listeners.now)
 
     held = await Phone().hold(talk)

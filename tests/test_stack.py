@@ -15,6 +15,9 @@ import yaml
 STACK = Path(__file__).parents[1] / "examples" / "stack"
 COMPOSE: dict[str, Any] = yaml.safe_load((STACK / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+COLLECTOR: dict[str, Any] = yaml.safe_load((STACK / "otel-collector.yaml").read_text())
+PIPELINES: dict[str, dict[str, Any]] = COLLECTOR["service"]["pipelines"]
+PROMETHEUS: dict[str, Any] = yaml.safe_load((STACK / "prometheus.yaml").read_text())
 
 
 def test_compose_file_is_valid() -> None:
@@ -27,12 +30,13 @@ def test_compose_file_is_valid() -> None:
 
 
 def test_everything_is_there() -> None:
-    """A call needs LiveKit, its bridge, their bus, an agent; a trace a collector and a backend."""
+    """A call needs LiveKit, its bridge, their bus, an agent; the rest takes what it tells."""
     assert SERVICES.keys() == {
         "agent",
         "collector",
         "jaeger",
         "livekit",
+        "prometheus",
         "setup",
         "sip",
         "tempo",
@@ -79,11 +83,44 @@ def test_bridge_publishes_all_its_media_ports() -> None:
 
 
 def test_collector_sends_to_services_of_the_stack() -> None:
-    """Each exporter of the collector names a service, and the pipeline uses each exporter."""
-    config = yaml.safe_load((STACK / "otel-collector.yaml").read_text())
-    hosts = {exporter["endpoint"].partition(":")[0] for exporter in config["exporters"].values()}
-    assert hosts <= SERVICES.keys()
-    assert set(config["service"]["pipelines"]["traces"]["exporters"]) == config["exporters"].keys()
+    """Each exporter names a service, the collector itself or where it listens, and is used."""
+    exporters: dict[str, dict[str, Any]] = COLLECTOR["exporters"]
+    hosts = {_default(exporter["endpoint"]).partition(":")[0] for exporter in exporters.values()}
+    assert hosts <= SERVICES.keys() | {"127.0.0.1", "0.0.0.0"}
+    used = {name for each in PIPELINES.values() for name in each["exporters"]}
+    assert used == exporters.keys() | COLLECTOR["connectors"].keys()
+
+
+def test_prometheus_scrapes_what_the_collector_offers() -> None:
+    """Its targets are the ports of the collector's two Prometheus exporters, and no other."""
+    offered = {
+        _default(exporter["endpoint"]).rpartition(":")[2]
+        for name, exporter in COLLECTOR["exporters"].items()
+        if name.startswith("prometheus")
+    }
+    (scrape,) = PROMETHEUS["scrape_configs"]
+    (static,) = scrape["static_configs"]
+    assert {f"collector:{port}" for port in offered} == set(static["targets"])
+
+
+def test_values_are_held_longer_than_a_scrape_takes() -> None:
+    """A zero is scraped before its value comes: the quicker station holds for over an interval."""
+    first, second = (
+        _seconds(_default(COLLECTOR["exporters"][name]["sending_queue"]["batch"]["flush_timeout"]))
+        for name in ("otlp_grpc/station_1", "otlp_grpc/station_2")
+    )
+    # What the first sends must find the second empty, or it would leave with what is there.
+    assert first > second + 1 > _seconds(PROMETHEUS["global"]["scrape_interval"]) + 1
+
+
+def _default(value: str) -> str:
+    """What `${env:NAME:-default}` stands for where the environment has no NAME."""
+    found = re.fullmatch(r"\$\{env:[A-Z0-9_]+:-(.*)\}", value)
+    return value if found is None else found[1]
+
+
+def _seconds(duration: str) -> int:
+    return int(duration.removesuffix("s"))
 
 
 def test_directory_believes_what_the_setup_writes() -> None:

@@ -111,3 +111,20 @@ def test_sources_without_end_are_bounded():
             source=f"probe-{at}", loss_ratio=0.1,
         )  # fmt: skip
     assert len(stated.story().sources) <= 64
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_the_customer_is_whoever_is_not_ours(direction: str):
+    """On an outbound call the record's number is the one that was dialled."""
+    ours = "+442079460018"
+    numbers = (NUMBER, ours) if direction == "inbound" else (ours, NUMBER)
+    stated = call()
+    stated.record(direction=direction, caller_number=numbers[0], callee_number=numbers[1])
+    stated.expect(caller=NUMBER)
+    expected = stated.story().expected
+    assert expected is not None
+    assert expected.caller_matches is True
+    stated.expect(caller="+14155550199")
+    expected = stated.story().expected
+    assert expected is not None
+    assert expected.caller_matches is False

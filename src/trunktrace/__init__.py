@@ -1,16 +1,23 @@
 """trunktrace: the SIP trunk's facts on every span of a voice agent's call.
 
-Public names are loaded when they are first used: importing the package loads the OpenTelemetry API
-and nothing else.
+Public names are loaded when they are first used: importing the package loads nothing but itself.
 
 The tree, from the ground up; a module imports only from lower floors (tests hold it):
 
-    0  errors, conventions, clock      the error tree; every key, span, event and metric name
-    1  belief, windows, facts, guard   what is believed; frozen values; our failures stay with us
-    2  redaction, sip/, dropped        numbers and SIP URIs: mask, hash, country; small SIP grammar
-    3  directory, persons              trunk ids, hosts, headers -> carrier, route, region
-    4  merge, media, turns, spans, livecall, registry    the live call, what wins, and the push
-    5  metrics                         our own health
+    0  errors, conventions             the error tree; every key, span, event and metric name
+    1  belief, clock, guard            what is believed; the time; our failures stay with us
+       windows, timeline, facts        frozen values: media between two times, marks, facts
+    2  redaction/, dropped             numbers and addresses: mask, hash, country; what was refused
+       sip/                            small SIP grammar, final codes, Q.850
+       quality/                        E-model, audio, RTC statistics, the estimate of trunk loss
+       media                           what windows say of a part of the call, and of the whole
+    3  directory/, persons             trunk ids, hosts, headers -> carrier, route, region
+       sources/                        one module a system: bytes -> observations
+       diagnosis/                      a story -> findings and the verdict
+       voice/                          the conversation: turns, corrections, transfers, measures
+    4  livecall, registry              the live call and the push; in it statements (of your code),
+                                       remembered, evidence (for the rules), merge, turns, spans
+    5  metrics/, watch                 what a call adds to each metric; who asks the rules when
     6  processor, export/, start, record    OpenTelemetry: in, out, and calls by hand
     7  livekit/                        the only importer of livekit
     8  demo/                           calls without a server

@@ -112,6 +112,7 @@ TRUNKTRACE_MEDIA_STATE: Final = _define("trunktrace.media.state", "string", "roo
 TRUNKTRACE_FAILURE_MODE: Final = _define("trunktrace.failure.mode", "string", "root", "the worst of `call_setup_failure`, `one_way_audio`, `failover_loop`, `media_degradation`, `misrouting`, `compliance`, in this order; absent when none")
 TRUNKTRACE_FAILURE_EVIDENCE: Final = _define("trunktrace.failure.evidence", "string[]", "root", "rule ids: `OWA-1`, `FOL-2`")
 TRUNKTRACE_RECORDING_START_DELAY_MS: Final = _define("trunktrace.recording.start_delay_ms", "double", "root", "answer to the first recorded audio", unit="ms")
+TRUNKTRACE_DEAD_AIR_MS: Final = _define("trunktrace.dead_air_ms", "double", "root", "longest time of the call in which neither side was heard to speak", unit="ms", source="the audio that the agent received and sent")
 TRUNKTRACE_SOURCES: Final = _define("trunktrace.sources", "string[]", "root", "who said what: `livekit`, `directory`, `api`, `livekit-sip`, ...")
 
 # Events ----------------------------------------------------------------------------------------
@@ -160,6 +161,8 @@ _MEDIA: Final[tuple[tuple[str, Type, str | None, str], ...]] = (
     ("jitter_max_ms", "double", "ms", "interarrival jitter (RFC 3550), largest"),
     ("clipping_ratio", "double", "1", "share of voiced samples that are clipped"),
     ("silence_ratio", "double", "1", "share of the time that is silent"),
+    ("level_dbfs", "double", "dBFS", "level of voiced audio, relative to full scale"),
+    ("gap_count", "int", None, "holes of 80 ms or more in the audio that arrived"),
     ("mos", "double", None, "mean opinion score, 1 to 4.5"),
     ("r_factor", "double", None, "transmission rating of ITU-T G.107"),
     ("mos_algorithm", "string", None, "`g107-2015`, `vendor`, `freeswitch`, `mes`, `rtpengine`"),
@@ -189,8 +192,9 @@ def _define_media() -> dict[tuple[str, str, str], str]:
 MEDIA_KEYS: Final = _define_media()
 """(leg, direction, fact) to key: `("trunk", "in", "loss_ratio")` is `rtp.in.loss_ratio`."""
 
-ROUND_TRIP_KEYS: Final = {("trunk", "rtt_ms"): RTP_RTT_MS, ("agent", "rtt_ms"): WEBRTC_RTT_MS}
 MEDIA_KEYS["agent", "in", "concealment_ratio"] = WEBRTC_IN_CONCEALMENT_RATIO
+
+ROUND_TRIP_KEYS: Final = {("trunk", "rtt_ms"): RTP_RTT_MS, ("agent", "rtt_ms"): WEBRTC_RTT_MS}
 """(leg, fact) to key, for what has no direction."""
 
 ATTRIBUTES: Final[dict[str, Attribute]] = dict(_table)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
 from trunktrace.diagnosis.story import Expectation, Story
@@ -92,14 +93,13 @@ class Evidence:
 
         While it goes on, windows that ended more than `LIVE_S` ago are left out.
         """
-        since = float("-inf") if now is None else now - LIVE_S
         expected = self.expected
         if expected is not None:
             expected = dataclasses.replace(expected, caller_matches=caller_matches)
         return Story(
             facts=facts,
-            windows=tuple(w for kept in self._windows.values() for w in kept if w.end >= since),
-            marks=tuple(sorted(self._marks, key=lambda mark: mark.start)),
+            windows=tuple(self._windows_since(None if now is None else now - LIVE_S)),
+            marks=tuple(sorted(self._marks, key=attrgetter("start"))),
             attempts=self._attempts,
             sources=sources,
             expected=expected,
@@ -107,6 +107,25 @@ class Evidence:
             identity_differs=self.identity_differs,
             now=now,
         )
+
+
+    def _windows_since(self, since: float | None) -> Iterator[MediaWindow]:
+        for kept in self._windows.values():
+            yield from kept if since is None else _newest(kept, since)
+
+
+def _newest(kept: deque[MediaWindow], since: float) -> Iterator[MediaWindow]:
+    """The windows that end at `since` or later, in order, without a look at all of a long call."""
+    found: list[MediaWindow] = []
+    older = 0
+    for window in reversed(kept):
+        if window.end >= since:
+            found.append(window)
+            older = 0
+        elif (older := older + 1) >= REMEMBERED_AGAIN:
+            # They come about in the order of their time: a few may be told late, not so many.
+            break
+    return reversed(found)
 
 
 def _latest(kept: Sequence[object]) -> range:

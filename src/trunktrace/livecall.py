@@ -228,6 +228,7 @@ class LiveCall(Remembered):
                 or (key not in RESULT_KEYS and self._claim_on(key)[0] is Rank.USER)
             }
             self.former = (*self.former, self.attributes)[-_MOST_FORMER:]
+            self._persons.forget_parties()
             self.attributes = kept
             self.identified = self.concluded = False
             self.spans.replace_snapshots(kept)

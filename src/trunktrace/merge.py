@@ -43,6 +43,23 @@ LEG_KEYS: Final = frozenset(
         c.SIP_PROVIDER_CALL_ID,
         c.LIVEKIT_SIP_CALL_ID,
         c.RTP_CODEC,
+        c.RTP_PAYLOAD_TYPE,
+        c.RTP_CLOCK_RATE_HZ,
+        c.RTP_PTIME_MS,
+        c.SIP_REASON_Q850,
+        c.SIP_HANGUP_SOURCE,
+        c.SIP_SETUP_MS,
+        c.SIP_PDD_MS,
+        c.SIP_RING_MS,
+        c.SIP_CALL_DURATION_MS,
+        c.SIP_TRANSPORT,
+        c.SIP_MEDIA_ENCRYPTION,
+        c.SIP_CALLER_NUMBER,
+        c.SIP_CALLER_HASH,
+        c.SIP_CALLER_COUNTRY,
+        c.SIP_CALLEE_NUMBER,
+        c.SIP_CALLEE_HASH,
+        c.SIP_CALLEE_COUNTRY,
     }
 )
 """What belongs to one leg or attempt, and goes when the call turns to another."""

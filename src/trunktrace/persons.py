@@ -14,12 +14,12 @@ from trunktrace.redaction import Redaction, scrub
 class Persons:
     """Applies one redaction to the facts of one call; read from the environment on first use."""
 
-    __slots__ = ("_caller", "_expected", "_redaction")
+    __slots__ = ("_expected", "_numbers", "_redaction")
 
     def __init__(self, redaction: Redaction | None) -> None:
         self._redaction = redaction
         # In clear and in memory only, for the one comparison.
-        self._caller: str | None = None
+        self._numbers: dict[str, str] = {}
         self._expected: str | None = None
 
     def party(self, name: str, value: object) -> dict[str, Value]:
@@ -27,20 +27,27 @@ class Persons:
         if believable_text(value) is None or not isinstance(value, str):
             drop_value(name, value)
             return {}
-        if name == "caller_number":
-            self._caller = value
+        self._numbers[name] = value
         role: Literal["caller", "callee"] = "caller" if name == "caller_number" else "callee"
         return dict(self._asked().party(role, value))
 
-    def expect_caller(self, number: str) -> None:
-        """Remember the number that the caller should have."""
+    def forget_parties(self) -> None:
+        """The call turns to another attempt: who calls whom will be said anew."""
+        self._numbers = {}
+
+    def expect_customer(self, number: str) -> None:
+        """Remember the number that the customer should have."""
         self._expected = number
 
-    def caller_matches(self) -> bool | None:
-        """Whether the caller is who was expected; None where a number is not known as E.164."""
-        if self._caller is None or self._expected is None:
+    def customer_matches(self, *, is_outbound: bool) -> bool | None:
+        """Whether the other side is who was expected; None where a number is not known as E.164.
+
+        The customer calls us, or is called by us (`is_outbound`).
+        """
+        said = self._numbers.get("callee_number" if is_outbound else "caller_number")
+        if said is None or self._expected is None:
             return None
-        found, expected = self._asked().number(self._caller), self._asked().number(self._expected)
+        found, expected = self._asked().number(said), self._asked().number(self._expected)
         if found is None or expected is None or not found.e164 or not expected.e164:
             return None
         return found.e164 == expected.e164

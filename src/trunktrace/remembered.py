@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import Final
 
+from trunktrace import conventions as c
 from trunktrace.clock import clock
 from trunktrace.diagnosis.story import Expectation, Story
 from trunktrace.dropped import drop_late
@@ -70,7 +71,7 @@ class Remembered(Statements):
             return
         if caller is not None:
             self.add_secrets([caller])
-            self._persons.expect_caller(caller)
+            self._persons.expect_customer(caller)
         with self._lock:
             evidence = self._remembered()
             before = evidence.expected or Expectation()
@@ -102,7 +103,8 @@ class Remembered(Statements):
         """Everything so far as one value, for the rules; `final`: nothing more will come."""
         with self._lock:
             now = None if final else clock.now_s()
-            matches = self._persons.caller_matches()
+            is_outbound = self.attributes.get(c.SIP_CALL_DIRECTION) == "outbound"
+            matches = self._persons.customer_matches(is_outbound=is_outbound)
             evidence = self._evidence or Evidence()
             sources = frozenset(self._sources)
             return evidence.story(self.attributes, sources, now, caller_matches=matches)

@@ -21,10 +21,11 @@ from trunktrace.guard import guarded
 from trunktrace.livecall import LiveCall
 from trunktrace.registry import calls
 
-_DIAGNOSED: Final = (
+_MEANWHILE: Final = (c.TRUNKTRACE_MEDIA_STATE,)
+_AT_THE_END: Final = (
+    *_MEANWHILE,
     c.TRUNKTRACE_FAILURE_MODE,
     c.TRUNKTRACE_FAILURE_EVIDENCE,
-    c.TRUNKTRACE_MEDIA_STATE,
 )
 
 
@@ -58,10 +59,15 @@ class Watch:
 
     @guarded
     def call_finished(self, call: LiveCall) -> None:
-        """Judge once more for the metrics: what was said after the hang-up counts too."""
+        """Judge once more for the metrics: what was said after the hang-up counts too.
+
+        Where the root ended and nobody had asked, what is found is known to the late exporter.
+        """
         if call.is_phone_call:
             found = diagnose(call.story(final=True), self.thresholds)
             call.diagnosis = found
+            told = verdict_facts(found)
+            call.annotate({key: told[key] for key in told.keys() - call.attributes.keys()})
 
     @guarded
     def look(self, call: LiveCall, *, final: bool) -> None:
@@ -74,7 +80,10 @@ class Watch:
         for finding in found.findings:
             _tell(call, finding)
         told = verdict_facts(found)
-        call.annotate({key: told[key] for key in _DIAGNOSED if key in told})
+        # An attribute cannot be taken back, and the end may know better: a count that refutes an
+        # estimate, a hold that is told late. So while the call goes on a finding is an event.
+        keys = _AT_THE_END if final else _MEANWHILE
+        call.annotate({key: told[key] for key in keys if key in told})
         if final:
             facts = {
                 "fault": found.fault,

@@ -149,8 +149,8 @@ def checked_window(
 ) -> MediaWindow:
     """A window with only what can be believed in it.
 
-    Raises ValueError naming the field where leg, direction, method, source or times are wrong, or where
-    no measure is left.
+    Raises ValueError naming the field where leg, direction, method, source or times are wrong, or
+    where no measure is left.
     """
     _check_place(leg, direction, loss_method)
     start_s, end_s = unix_seconds(start), unix_seconds(end)

@@ -1,15 +1,19 @@
-"""An OTLP/HTTP collector in a thread: it decodes what it is sent and keeps the spans."""
+"""An OTLP/HTTP collector in a thread: it decodes what it is sent, keeps spans and adds up."""
 
 from __future__ import annotations
 
 import gzip
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
@@ -28,10 +32,14 @@ class Received:
 
 
 class Sink:
-    """A context manager; `spans` is what has arrived since it was opened."""
+    """A context manager; `spans` is what has arrived since it was opened.
+
+    `counted` has the total of each counter of whole numbers, by name.
+    """
 
     def __init__(self) -> None:
         self.spans: list[Received] = []
+        self.counted: Counter[str] = Counter()
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,7 +47,10 @@ class Sink:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                sink.spans += _decoded(body)
+                if self.path.endswith("/v1/traces"):
+                    sink.spans += _decoded(body)
+                else:
+                    sink.counted.update(_added(body))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -91,6 +102,15 @@ def _decoded(body: bytes) -> Iterable[Received]:
                     events=tuple(event.name for event in span.events),
                     is_error=span.status.code == span.status.STATUS_CODE_ERROR,
                 )
+
+
+def _added(body: bytes) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                counted[metric.name] += sum(point.as_int for point in metric.sum.data_points)
+    return counted
 
 
 def _value(value: AnyValue) -> Any:

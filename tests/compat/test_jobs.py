@@ -152,6 +152,13 @@ class TestSpawn:
         assert spawn.spans_of("busy")["job_entrypoint"].attributes[CODE] == 486
         assert "LateFactsExporter" not in spawn.log, "nothing is missing, so nobody is warned"
 
+    def test_each_call_is_counted(self, spawn):
+        """The metrics of processes that are gone at once arrive, each call once."""
+        for scenario in ("answered", "busy"):
+            spawn.spans_of(scenario)
+        until(lambda: spawn.sink.counted["sip.invites"] == 2, "two invites", deadline_s=10.0)
+        assert spawn.sink.counted["rtp.calls"] == 1
+
 
 def test_calls_are_held_sampled_or_not(threads):
     """Of 40 quick calls in one process all are opened, fed and finished, and four are exported."""

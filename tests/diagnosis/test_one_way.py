@@ -100,6 +100,15 @@ def test_both_directions_dead_are_a_media_failure():
     assert told.media_state == "bad"
 
 
+def test_an_agent_that_never_spoke_into_a_dead_call_is_not_heard_one_way():
+    """No packet either way, whoever should have spoken: a media failure."""
+    nothing = [
+        *windows("agent", "in", *[NONE] * 14, length=1),
+        *windows("agent", "out", *[NONE] * 14, length=1),
+    ]
+    assert rules(answered(14, windows=nothing)) == {"MED-7"}
+
+
 def test_the_agent_alone_sees_that_nothing_reaches_it():
     """No trunk source: the finding is about the agent leg, and nobody is blamed."""
     told = diagnosed(answered(14, windows=agent_leg(*[0] * 14)))
@@ -109,12 +118,11 @@ def test_the_agent_alone_sees_that_nothing_reaches_it():
     assert told.fault is None
 
 
-def test_a_subscribed_track_without_any_stream_is_silence():
-    """WebRTC has no entry for a stream that never came: the polled statistics show it."""
+def test_a_subscribed_track_without_any_count_is_not_silence():
+    """Nobody can say which of several streams is the caller's: no count is no count of 0."""
     sent = windows("agent", "out", *[SOME] * 14, length=1)
     subscribed = mark("caller_track", 0.2)
-    assert rules(answered(14, windows=sent, marks=[subscribed])) == {"OWA-1"}
-    assert rules(answered(14, windows=sent)) == set()
+    assert rules(answered(14, windows=sent, marks=[subscribed])) == set()
 
 
 def test_statistics_that_nobody_polled_show_nothing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import trunktrace
 from trunktrace.diagnosis.engine import diagnose
 from trunktrace.diagnosis.thresholds import VARIABLE, Limits, Thresholds
 from trunktrace.errors import ConfigurationError
@@ -78,6 +79,16 @@ def test_the_environment_names_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(file))
     assert Thresholds.find().recognition.loss_degraded == 0.5
     assert diagnose(story).findings == ()
+
+
+@pytest.mark.parametrize(
+    "begin", [trunktrace.traced_call, trunktrace.instrument, trunktrace.start_call]
+)
+def test_a_wrong_file_of_the_environment_is_told_before_any_call(begin, monkeypatch):
+    """In a live call it could only be logged, and no call would have a finding."""
+    monkeypatch.setenv(VARIABLE, "there-is-none.toml")
+    with pytest.raises(ConfigurationError, match=VARIABLE):
+        begin()
 
 
 def test_without_a_file_the_defaults_are_found(monkeypatch):

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from trunktrace import conventions as c
 from trunktrace.diagnosis.rules import MODE_OF, RULES
 
-from .stories import answered, clean_media, diagnosed, loss, mark, path, window, windows
+from .stories import (
+    T0,
+    answered,
+    attempt,
+    clean_media,
+    diagnosed,
+    dialled,
+    loss,
+    mark,
+    path,
+    window,
+    windows,
+)
 
 
 def test_a_clean_answered_call_is_nobodys_fault():
@@ -93,3 +107,11 @@ def test_each_rule_is_of_a_known_mode(rule):
 def test_rule_ids_are_unique():
     """One id, one rule."""
     assert len(MODE_OF) == len(RULES)
+
+
+def test_a_finding_never_ends_before_it_begins():
+    """Two sources disagree on the clock: the attempt began after it ended."""
+    story = dialled(attempt("A", 486, at=5))
+    late = replace(story.attempts[0], end=T0)
+    finding = diagnosed(replace(story, attempts=(late,))).findings[0]
+    assert finding.start == finding.end == T0 + 5

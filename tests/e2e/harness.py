@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,15 +115,20 @@ async def place_call(
     return truth
 
 
-def collect(worker: Worker, truth: CallTruth) -> CallResult:
-    """The call's trace as soon as all of it is in Jaeger; AssertionError when it never is."""
+def collect(
+    worker: Worker, truth: CallTruth, is_whole: Callable[[Trace], bool] = complete
+) -> CallResult:
+    """The call's trace as soon as all of it is in Jaeger; AssertionError when it never is.
+
+    `is_whole` is asked beside what the program's witness counted.
+    """
     assert truth.trace_id is not None, f"no job started in {truth.room}"
     process_left(worker, truth)
     jaeger = JaegerApi(worker.jaeger.query)
     ended = frozenset(note["span_id"] for note in worker.notes("span", trace_id=truth.trace_id))
     spans = jaeger.wait_for_trace(
         truth.trace_id,
-        lambda spans: complete(spans) and ended <= {span.span_id for span in spans},
+        lambda spans: is_whole(spans) and ended <= {span.span_id for span in spans},
         deadline_s=TRACE_DEADLINE_S,
     )
     return CallResult(truth, spans, jaeger.raw_trace(truth.trace_id), worker, ended)

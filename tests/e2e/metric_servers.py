@@ -57,7 +57,13 @@ class CollectorServer(_Server):
         )
         places = {name: f"{HOST}:{port}" for name, port in zip(names, self._ports, strict=True)}
         spans = self._jaeger.otlp_grpc.removeprefix("http://")
-        return {**super()._env(), **places, "JAEGER_ENDPOINT": spans, "TEMPO_ENDPOINT": spans}
+        return {
+            **super()._env(),
+            **places,
+            "JAEGER_ENDPOINT": spans,
+            "TEMPO_ENDPOINT": spans,
+            "OWN_METRICS": "none",  # their port is fixed
+        }
 
     def _is_ready(self) -> bool:
         return all(_answers(f"http://{target}/metrics") for target in self.scraped)

@@ -124,11 +124,12 @@ def test_no_answer_has_no_code(placed: Calls, provider: str) -> None:
 
 
 def test_a_503_leaves_like_a_hangup_and_is_none(placed: Calls, provider: str) -> None:
-    """LiveKit says CLIENT_INITIATED; the trace says 503, and not who hung up."""
+    """LiveKit says CLIENT_INITIATED; the trace says 503 and what that means, not who hung up."""
     top = root(placed[provider, "503"].spans)
     assert _reasons(top) <= {"client_initiated"}
     assert "sip.hangup.source" not in top.attributes
-    assert "sip.call.outcome" not in top.attributes
+    assert top.attributes["sip.call.outcome"] == "congestion"
+    assert top.attributes["trunktrace.failure.mode"] == "call_setup_failure"
 
 
 def test_a_failover_ends_at_the_second_trunk(placed: Calls, provider: str) -> None:

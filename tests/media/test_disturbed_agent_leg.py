@@ -9,7 +9,9 @@ import pytest
 
 from trunktrace.quality.estimate import DISTURBED_JITTER_S, estimate_windows, whole_estimate
 from trunktrace.quality.rtc import Outbound, Sample
+from trunktrace.sources.livekit_rtc import read
 
+from .captured import RECORDED
 from .line import BEGIN, Line
 
 QUIET_S = 0.0016
@@ -17,12 +19,18 @@ QUIET_S = 0.0016
 STARVED_S = 0.03
 
 
-def reported(line: Line, jitter_s: Callable[[float], float | None]) -> list[Sample]:
-    """What the agent saw, with the server's report of the agent's own stream; None: no report."""
+def reported(
+    line: Line, jitter_s: Callable[[float], float | None], *, age_s: float | None = None
+) -> list[Sample]:
+    """What the agent saw, with the server's report of the agent's own stream; None: no report.
+
+    `age_s` is how old the report is at each look, None not known.
+    """
     found: list[Sample] = []
     for sample in line.samples():
         jitter = jitter_s(sample.t - BEGIN)
-        sent = Outbound(ssrc=9, packets_sent=1, jitter_s=jitter)
+        at = None if age_s is None else sample.t - age_s
+        sent = Outbound(ssrc=9, packets_sent=1, jitter_s=jitter, reported_at=at)
         found.append(dataclasses.replace(sample, outbound=sent))
     return found
 
@@ -55,3 +63,24 @@ def test_a_disturbance_costs_the_windows_around_it_and_no_others() -> None:
     whole = whole_estimate(samples)
     assert whole is not None
     assert whole.loss_ratio == pytest.approx(line.truth, abs=0.01)
+
+
+def test_an_old_report_says_nothing_about_now() -> None:
+    """The server reports each second: what it said long ago disturbs no window."""
+    line = Line(lost=lambda _: 0.05, seed=3)
+    assert whole_estimate(reported(line, lambda _: STARVED_S, age_s=1.3)) is None
+    whole = whole_estimate(reported(line, lambda _: STARVED_S, age_s=30.0))
+    assert whole is not None
+    assert whole.loss_ratio == pytest.approx(line.truth, abs=0.01)
+
+
+def test_a_real_starved_machine_gets_no_estimate() -> None:
+    """Recorded: nothing was lost before the server, and without the report 2 % seem to be."""
+    samples, broken = read((RECORDED / "starved.jsonl").read_bytes())
+    assert not broken
+    assert whole_estimate(samples) is None
+    assert estimate_windows(samples) == ()
+    blind = whole_estimate(dataclasses.replace(sample, outbound=None) for sample in samples)
+    assert blind is not None
+    assert blind.loss_ratio is not None
+    assert blind.loss_ratio > 0.01

@@ -398,18 +398,20 @@ def test_the_root_says_what_the_whole_estimate_says(loss, seconds):
 def test_the_loss_of_counted_windows_is_by_packets():
     """Windows that say of how many packets they speak: all lost over all lost and received."""
     book = MediaBook()
-    for start, received, lost in ((0, 10, 10), (5, 490, 10)):
-        book.add(
-            MediaWindow(
-                leg="trunk",
-                direction="in",
-                start=BEGIN + start,
-                end=BEGIN + start + 5,
-                packet_count=received,
-                lost_count=lost,
-                loss_ratio=lost / (lost + received),
-            )
+    windows = [
+        MediaWindow(
+            leg="trunk",
+            direction="in",
+            start=BEGIN + start,
+            end=BEGIN + start + 5,
+            packet_count=received,
+            lost_count=lost,
+            loss_ratio=lost / (lost + received),
         )
+        for start, received, lost in ((0, 10, 10), (5, 490, 10))
+    ]
+    for window in windows:
+        book.add(window)
     assert book.root_values("trunk", "in")["rtp.in.loss_ratio"] == pytest.approx(20 / 520)
-    assert book.is_counted("trunk", "in")
-    assert not book.is_counted("trunk", "out")
+    assert book.is_counted(windows[0])
+    assert not book.is_counted(dataclasses.replace(windows[0], direction="out"))

@@ -222,6 +222,22 @@ def test_nothing_is_asked_after_the_end():
     assert room.asked[-1] <= 3
 
 
+def test_the_callbacks_are_asked_once_more_after_the_end():
+    """So they let go of what they hold, also where the call ended while the room was asked."""
+    call, told = phone_call(), []
+
+    class Ending(Room):
+        async def get_rtc_stats(self) -> Any:
+            call.finished = len(self.asked) == 2
+            return await super().get_rtc_stats()
+
+    def tick(now: float) -> None:
+        told.append(call.finished)
+
+    watch(Ending(), 10, call, on_tick=[tick])
+    assert told == [False, False, False, True]
+
+
 def test_the_end_of_a_call_tells_the_whole():
     """When the caller goes, the estimate over the whole call is told, and the root says it."""
     looks = messages_of(LOSSY[0])

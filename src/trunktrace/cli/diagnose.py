@@ -53,12 +53,7 @@ def run_diagnose(
         print(f"{file}:{record.line}: {record.reason}", file=sys.stderr)
     if not stories:
         _stop_without_call(found)
-    if found.left_out:
-        print(
-            f"trunktrace diagnose: {found.left_out} calls of the bridge's log are of other rooms "
-            "and were left out; give the log alone to see them",
-            file=sys.stderr,
-        )
+    _tell_of_others(found.left_out)
     diagnosed = [(story, diagnose(story, limits)) for story in stories]
     if as_json:
         print(json.dumps(_as_json(diagnosed), indent=2))
@@ -66,6 +61,15 @@ def run_diagnose(
         show(diagnosed)
     if found.broken:
         raise typer.Exit(EX_DATAERR)
+
+
+def _tell_of_others(count: int) -> None:
+    if count:
+        print(
+            f"trunktrace diagnose: {count} calls of the bridge's log are of other rooms and were "
+            "left out; give the log alone to see them",
+            file=sys.stderr,
+        )
 
 
 def _gather(paths: list[Path]) -> Material:

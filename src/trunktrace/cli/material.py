@@ -15,8 +15,9 @@ from trunktrace.diagnosis.course import course_of
 from trunktrace.diagnosis.story import Story
 from trunktrace.directory import Directory
 from trunktrace.facts import Observation
+from trunktrace.quality.deltas import agent_windows
 from trunktrace.quality.estimate import estimate_windows
-from trunktrace.quality.rtc import Sample, agent_windows
+from trunktrace.quality.rtc import Sample
 from trunktrace.sources import livekit_rtc
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.table import SOURCES

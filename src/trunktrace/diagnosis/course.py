@@ -145,7 +145,7 @@ def _by_place(
 ) -> dict[Place, tuple[MediaWindow, ...]]:
     found: dict[Place, list[MediaWindow]] = {}
     for window in windows:
-        if _within(window, *talk) and not _is_held(window, holds):
+        if _within(window, *talk) and not (holds and _is_held(window, holds)):
             found.setdefault((window.leg, window.direction), []).append(window)
     return {place: tuple(sorted(told, key=_start)) for place, told in found.items()}
 
@@ -156,6 +156,8 @@ def _start(window: MediaWindow) -> float:
 
 def _within(window: MediaWindow, start: float, end: float) -> bool:
     """Whether most of a window lies between two times."""
+    if start <= window.start < window.end <= end:
+        return True
     inside = min(window.end, end + SLACK_S) - max(window.start, start - SLACK_S)
     return inside > 0 and inside >= 0.5 * window.duration_s
 

@@ -66,7 +66,7 @@ def dead_in(story: Story, course: Course, limits: OneWay) -> Dead | None:
         start = given_up[0] if _packets(trunk) else course.talk[0]
         what = "the bridge ended the call because no RTP came"
         return Dead("trunk", "in", ("OWA-7",), start, given_up[0], what, "network")
-    return _by_agent(story, course, limits, trunk)
+    return _by_agent(course, limits, trunk)
 
 
 def _on_trunk(found: Interval, ignored: int, *, gave_up: bool) -> Dead:
@@ -81,11 +81,9 @@ def _on_trunk(found: Interval, ignored: int, *, gave_up: bool) -> Dead:
     return Dead("trunk", "in", evidence, found[0], found[1], detail, fault)
 
 
-def _by_agent(
-    story: Story, course: Course, limits: OneWay, trunk: Sequence[MediaWindow]
-) -> Dead | None:
-    """What the agent's own statistics say, where it had subscribed to the caller's track."""
-    ours = _counted(course.windows_of("agent", "in")) or _unseen(story, course)
+def _by_agent(course: Course, limits: OneWay, trunk: Sequence[MediaWindow]) -> Dead | None:
+    """What the agent's own statistics say; of a stream that never came, who reads them says 0."""
+    ours = _counted(course.windows_of("agent", "in"))
     found = _silence(ours, course, limits)
     if found is None:
         return None
@@ -100,22 +98,6 @@ def _by_agent(
     return Dead("agent", "in", ("OWA-1",), found[0], found[1], what, "platform")
 
 
-def _unseen(story: Story, course: Course) -> list[MediaWindow]:
-    """Windows without a packet, where statistics were polled and hold no stream of the caller.
-
-    A stream that never came has no entry in the statistics of WebRTC. That is silence only if the
-    caller's track was subscribed to.
-    """
-    subscribed = min((m.start for m in story.marks if m.kind == "caller_track"), default=None)
-    if subscribed is None:
-        return []
-    return [
-        MediaWindow(leg="agent", direction="in", start=w.start, end=w.end, packet_count=0)
-        for w in course.windows_of("agent", "out")
-        if w.start >= subscribed and w.source not in BRIDGES
-    ]
-
-
 def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
     """Nothing goes out to the caller; None where something does, or nobody counted."""
     if course.talk is None or not is_judged(course, limits):
@@ -127,7 +109,7 @@ def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
         return Dead("agent", "out", ("OWA-3",), unheard, ended, _NOBODY, "platform")
     spoke = spoken_s(story, "agent_speaking", course.talk) >= limits.agent_spoke_s
     sent = [w for w in _counted(course.windows_of("trunk", "out")) if w.source in BRIDGES]
-    if spoke or _packets(sent):
+    if spoke or any(window.packet_count for window in sent):
         for leg in FAR_LEGS:
             far = _counted(course.windows_of(leg, "out"))
             found = _silence([w for w in far if w.source not in BRIDGES], course, limits)
@@ -158,6 +140,14 @@ def _unsent(
     return None
 
 
+def nothing_goes_out(course: Course, limits: OneWay) -> bool:
+    """Whether no packet went towards the caller at all: by the bridge, else by who else counted."""
+    trunk = _counted(course.windows_of("trunk", "out"))
+    bridge = [w for w in trunk if w.source in BRIDGES]
+    ours = [w for w in _counted(course.windows_of("agent", "out")) if w.source not in BRIDGES]
+    return _is_empty(bridge or trunk or ours, course, limits)
+
+
 def _unheard_since(story: Story) -> float | None:
     """Since when the agent's track has been there without a listener; None if there was one."""
     tracks = [mark for mark in story.marks if mark.kind == "agent_track"]
@@ -167,7 +157,7 @@ def _unheard_since(story: Story) -> float | None:
 
 
 def _is_empty(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> bool:
-    if not windows or _packets(windows):
+    if not windows or any(window.packet_count for window in windows):
         return False
     watched = course.unheld((windows[0].start, max(window.end for window in windows)))
     return watched >= limits.dead_at_start_s

@@ -12,10 +12,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.diagnosis.course import Course, course_of, overlap
-from trunktrace.diagnosis.dead import dead_in, dead_out
+from trunktrace.diagnosis.dead import dead_in, dead_out, nothing_goes_out
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
-from trunktrace.diagnosis.series import Episode, Sample, by_teller, combined, episodes, samples_of
+from trunktrace.diagnosis.series import (
+    Episode,
+    Sample,
+    by_teller,
+    combined,
+    episodes,
+    may_reach,
+    samples_of,
+)
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import Limits, Thresholds, Windowing
 from trunktrace.windows import Leg, MediaDirection, MediaWindow
@@ -70,11 +78,12 @@ def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged,
     """The findings, with whose fault each is and how bad."""
     towards_agent = dead_in(story, course, thresholds.one_way)
     towards_caller = dead_out(story, course, thresholds.one_way)
-    if towards_agent and towards_caller:
+    silent_out = towards_caller or nothing_goes_out(course, thresholds.one_way)
+    if towards_agent and silent_out:
         finding = Finding(
             mode=MODE,
             evidence=("MED-7",),
-            start=min(towards_agent.start, towards_caller.start),
+            start=towards_agent.start,
             end=towards_agent.end,
             detail="no media in either direction",
         )
@@ -146,10 +155,14 @@ def _troubles(
             if known and not _is_counted(known, counted):
                 yield from _estimated(known, limits, thresholds)
             continue
-        yield from _counted_loss(_with("loss_ratio", windows), limits, thresholds, over=over)
+        known = _with("loss_ratio", windows)
+        if may_reach(known, "loss_ratio", limits.loss_degraded):
+            yield from _counted_loss(known, limits, thresholds, over=over)
         for measure in _MEASURES:
-            samples = samples_of(_with(measure.field, windows), thresholds.windows)
-            yield from _measured(samples, measure, limits, thresholds, leg=leg)
+            known = _with(measure.field, windows)
+            if may_reach(known, measure.field, getattr(limits, measure.degraded)):
+                samples = samples_of(known, thresholds.windows, measure.field)
+                yield from _measured(samples, measure, limits, thresholds, leg=leg)
 
 
 def _with(field: str, windows: Iterable[MediaWindow]) -> list[MediaWindow]:
@@ -168,7 +181,7 @@ def _counted_loss(
     windows: Sequence[MediaWindow], limits: Limits, thresholds: Thresholds, *, over: bool
 ) -> Iterator[Trouble]:
     rules = thresholds.windows
-    samples = samples_of(windows, rules)
+    samples = samples_of(windows, rules, "loss_ratio")
     short = [sample for sample in samples if not sample.is_long]
     long = [sample for sample in samples if sample.is_long]
 
@@ -185,7 +198,7 @@ def _counted_loss(
     )
     if over and len(short) < rules.enter:
         brief = [w for w in windows if w.duration_s <= 1.5 * rules.length_s]
-        long = [*long, combined(brief)] if brief else long
+        long = [*long, combined(brief, "loss_ratio")] if brief else long
     for sample in long:
         worst = at_least(limits.loss_degraded)(sample)
         if worst and (sample.lost_count is None or sample.lost_count >= rules.least_lost):
@@ -205,7 +218,7 @@ def _estimated(
     windows: Sequence[MediaWindow], limits: Limits, thresholds: Thresholds
 ) -> Iterator[Trouble]:
     margins, rules = thresholds.estimate, thresholds.windows
-    samples = samples_of(windows, rules)
+    samples = samples_of(windows, rules, "loss_ratio")
 
     def at_least(limit: float) -> Callable[[Sample], bool | None]:
         return lambda s: None if s.loss_ratio is None else s.loss_ratio >= limit
@@ -221,7 +234,7 @@ def _estimated(
         )
     )
     yield from found
-    whole = combined(windows)
+    whole = combined(windows, "loss_ratio")
     long_enough = sum(window.duration_s for window in windows) >= margins.least_s
     if found or whole.loss_ratio is None or not long_enough:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trunktrace.diagnosis.course import Course, course_of, intervals, overlap
-from trunktrace.diagnosis.dead import Dead, dead_in, dead_out, is_judged
+from trunktrace.diagnosis.dead import Dead, dead_in, dead_out, is_judged, nothing_goes_out
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
 from trunktrace.diagnosis.story import Story
@@ -25,7 +25,7 @@ def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged,
     limits = thresholds.one_way
     towards_agent = dead_in(story, course, limits)
     towards_caller = dead_out(story, course, limits)
-    if towards_agent and towards_caller:
+    if towards_agent and (towards_caller or nothing_goes_out(course, limits)):
         return ()  # both directions are dead: a media failure (MED-7)
     if towards_agent:
         return (_judged(towards_agent),)

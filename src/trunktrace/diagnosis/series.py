@@ -50,37 +50,54 @@ Teller = tuple[str, LossMethod]
 def by_teller(windows: Iterable[MediaWindow]) -> dict[Teller, list[MediaWindow]]:
     """Windows apart by source and method: they are never mixed."""
     found: dict[Teller, list[MediaWindow]] = {}
+    told: list[MediaWindow] = []
+    source, method = None, None
     for window in windows:
-        found.setdefault((window.source, window.loss_method), []).append(window)
+        if window.source != source or window.loss_method != method:
+            source, method = window.source, window.loss_method
+            told = found.setdefault((source, method), [])
+        told.append(window)
     return found
 
 
-def samples_of(windows: Sequence[MediaWindow], windowing: Windowing) -> list[Sample]:
-    """Samples of about the windowing's length, in order.
+def samples_of(
+    windows: Sequence[MediaWindow], windowing: Windowing, measure: str | None = None
+) -> list[Sample]:
+    """Samples of about the windowing's length, in order; as in `combined`, of one measure or all.
 
     Short windows are put together; a window longer than one and a half lengths is a sample of its
     own. What is left over at the end or before a hole, less than a full length, is no sample.
     """
     samples: list[Sample] = []
     pending: list[MediaWindow] = []
+    longest = 1.5 * windowing.length_s
     for window in windows:
-        if window.duration_s > 1.5 * windowing.length_s:
+        if window.end - window.start > longest:
             pending.clear()
-            samples.append(combined([window], is_long=True))
+            samples.append(combined([window], measure, is_long=True))
             continue
         if pending and window.start - pending[-1].end > 0.5 * windowing.length_s:
             pending.clear()
         pending.append(window)
         if window.end - pending[0].start >= 0.9 * windowing.length_s:
-            samples.append(combined(pending))
+            samples.append(combined(pending, measure))
             pending.clear()
     return samples
 
 
-def combined(windows: Sequence[MediaWindow], *, is_long: bool = False) -> Sample:
-    """Windows as one sample: counts summed, loss from the counts where there are any."""
+def combined(
+    windows: Sequence[MediaWindow], measure: str | None = None, *, is_long: bool = False
+) -> Sample:
+    """Windows as one sample: counts summed, loss from the counts where there are any.
+
+    With `measure`, the name of one, the sample knows no other besides the counts.
+    """
+
+    def mean(name: str) -> float | None:
+        return _mean(windows, name) if measure is None or measure == name else None
+
     packets, lost = _sum(windows, "packet_count"), _sum(windows, "lost_count")
-    loss = _mean(windows, "loss_ratio")
+    loss = mean("loss_ratio")
     if loss is not None and packets is not None and lost is not None and packets + lost > 0:
         loss = lost / (packets + lost)
     return Sample(
@@ -90,18 +107,35 @@ def combined(windows: Sequence[MediaWindow], *, is_long: bool = False) -> Sample
         packet_count=packets,
         lost_count=lost,
         loss_ratio=loss,
-        jitter_ms=_mean(windows, "jitter_ms"),
-        rtt_ms=_mean(windows, "rtt_ms"),
-        concealment_ratio=_mean(windows, "concealment_ratio"),
-        clipping_ratio=_mean(windows, "clipping_ratio"),
+        jitter_ms=mean("jitter_ms"),
+        rtt_ms=mean("rtt_ms"),
+        concealment_ratio=mean("concealment_ratio"),
+        clipping_ratio=mean("clipping_ratio"),
     )
+
+
+def may_reach(windows: Iterable[MediaWindow], measure: str, limit: float) -> bool:
+    """Whether any sample made of these windows may reach a limit: no mean is above its largest."""
+    least = limit * (1.0 - 1e-9)
+    for window in windows:
+        value: float | None = getattr(window, measure)
+        if value is not None and value >= least:
+            return True
+        lost, packets = window.lost_count, window.packet_count
+        if measure == "loss_ratio" and lost and lost >= least * ((packets or 0) + lost):
+            return True
+    return False
 
 
 def _sum(windows: Sequence[MediaWindow], name: str) -> int | None:
     """The sum of a count; None unless every window has it."""
-    values: list[int | None] = [getattr(window, name) for window in windows]
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
+    total = 0
+    for window in windows:
+        value: int | None = getattr(window, name)
+        if value is None:
+            return None
+        total += value
+    return total
 
 
 def _mean(windows: Sequence[MediaWindow], name: str) -> float | None:
@@ -110,7 +144,7 @@ def _mean(windows: Sequence[MediaWindow], name: str) -> float | None:
     for window in windows:
         value: float | None = getattr(window, name)
         if value is not None:
-            seconds = max(window.duration_s, 1e-9)
+            seconds = max(window.end - window.start, 1e-9)
             total += value * seconds
             weight += seconds
     return total / weight if weight else None

@@ -11,6 +11,7 @@ named.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from trunktrace import conventions as c
@@ -27,7 +28,7 @@ _NOT_THE_TRUNKS: Final = frozenset({"compliance"})
 
 def verdict(story: Story, course: Course, judged: Sequence[Judged]) -> Diagnosis:
     """Everything that is found, the worst first, with the fault of the worst."""
-    ordered = tuple(sorted(judged, key=_order))
+    ordered = tuple(sorted((_in_order(one) for one in judged), key=_order))
     ending = ending_of(story, course)
     return Diagnosis(
         findings=findings_of(ordered),
@@ -36,6 +37,14 @@ def verdict(story: Story, course: Course, judged: Sequence[Judged]) -> Diagnosis
         outcome_detail=ending.meaning.detail if ending else None,
         media_state=_state(course, ordered),
     )
+
+
+def _in_order(judged: Judged) -> Judged:
+    """A finding that ends no earlier than it begins: two sources' clocks may say otherwise."""
+    finding = judged.finding
+    if finding.start is None or finding.end is None or finding.end >= finding.start:
+        return judged
+    return replace(judged, finding=replace(finding, end=finding.start))
 
 
 def _order(judged: Judged) -> tuple[int, int, float]:

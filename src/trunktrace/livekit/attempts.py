@@ -7,9 +7,9 @@ import dataclasses
 from trunktrace.clock import clock
 from trunktrace.livecall import LiveCall
 from trunktrace.livekit.failures import sip_answer
-from trunktrace.sip.legs import Leg
 from trunktrace.redaction import scrub
 from trunktrace.sip.dialling import failure_of
+from trunktrace.sip.legs import Leg
 from trunktrace.timeline import Attempt
 
 _OK = 200
@@ -29,7 +29,7 @@ class Attempts:
 
     def answered(self, leg: Leg | None) -> None:
         """The attempt was answered; heard twice is told once."""
-        self._close(leg, status_code=_OK, progress=_progress(leg))
+        self._close(status_code=_OK, progress=_progress(leg))
 
     def failed(self, error: BaseException, leg: Leg | None) -> None:
         """The request raised; the exception may know the final SIP answer."""
@@ -43,7 +43,6 @@ class Attempts:
                 text=str(getattr(error, "message", "") or error),
             )
         self._close(
-            leg,
             status_code=code,
             reason=None if reason is None else scrub(reason, self._call.secrets),
             failure=failure,
@@ -52,7 +51,6 @@ class Attempts:
 
     def _close(
         self,
-        leg: Leg | None,
         *,
         status_code: int | None,
         progress: bool | None,

@@ -38,7 +38,6 @@ MOST_QUEUED_BYTES: Final = 8 << 20
 _STREAM_GONE_S: Final = 1.0
 """A stream of the caller's track that has been quiet for this long makes room for another one."""
 
-_NEW_SPEECH_S: Final = 0.3
 _ROOM_INPUT: Final = "livekit.agents.voice.room_io"
 _LONGEST_CHAIN: Final = 8
 
@@ -76,8 +75,7 @@ class AudioTaps:
 
     `codec_of` names the trunk's codec once it is known; it says where a custom audio input that
     hands out decoded G.711 clips (behind LiveKit's own input there is always Opus). `flush` is to
-    be called once a second. `on_agent_audio`, if set, is told of each time (unix seconds) at which
-    the agent's speech begins after silence; it is told at the next flush.
+    be called once a second.
 
     Windows have `leg="trunk"` and `source="agent-audio"` and only what the audio itself says:
     `clipping_ratio` (absent where nothing was voiced), `silence_ratio`, `level_dbfs`, and for what
@@ -95,9 +93,7 @@ class AudioTaps:
         self._arrivals = Arrivals()
         self._dead_air = DeadAir()
         self._played_until = 0.0
-        self._spoke_until = 0.0
         self._since: float | None = None
-        self.on_agent_audio: Callable[[float], None] | None = None
 
     @property
     def dead_air_s(self) -> float | None:
@@ -208,7 +204,6 @@ class AudioTaps:
         silence = max(0.0, 1.0 - said.voiced_s / length) if length > 0 else None
         self._tell("out", said, (start, now_s), silence, None)
         self._dead_air.note(start, now_s, (*heard.spoken, *said.spoken))
-        self._tell_starts(said.spoken)
 
     def _tell(
         self,
@@ -218,7 +213,8 @@ class AudioTaps:
         silence: float | None,
         gaps: int | None,
     ) -> None:
-        if silence is None or self._call.linked_elsewhere:
+        if silence is None or self._call.linked_elsewhere or not self._call.is_phone_call:
+            # In a browser nobody hears a trunk.
             return
         if not 0 < times[1] - times[0] <= LONGEST_WINDOW_S:
             # The loop stood still: no window of a part of the call is that long.
@@ -236,12 +232,6 @@ class AudioTaps:
                 gap_count=gaps,
             )
         )
-
-    def _tell_starts(self, spoken: tuple[Interval, ...]) -> None:
-        for start, end in spoken:
-            if start - self._spoke_until > _NEW_SPEECH_S and self.on_agent_audio is not None:
-                self.on_agent_audio(start)
-            self._spoke_until = max(self._spoke_until, end)
 
     def _rule(self) -> ClipRule:
         if self._stream() is not None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from trunktrace.clock import clock
 from trunktrace.guard import guarded, swallowing
 from trunktrace.livecall import LiveCall
-from trunktrace.livekit.job import JobCall, current_job
+from trunktrace.livekit.job import JobCall, current_job, note_session
 from trunktrace.livekit.session import SOURCE, observe_session, observer_of
 from trunktrace.timeline import Mark
 from trunktrace.voice.transfers import transferred_to
@@ -23,13 +23,15 @@ _WARM_TRANSFER: Final = "WarmTransferTask"
 
 @guarded
 def session_starts(session: Any, job: JobCall, room: Any) -> None:
-    """Listen to a session that talks to the caller.
+    """Listen to a session that talks to the caller: its events, its audio, whom it is linked to.
 
     One that is started in another room does not: a warm transfer talks to the colleague there.
     """
     if hasattr(room, "isconnected") and room is not job.ctx.room:
         return
+    note_session(session, job.observer)
     observe_session(session, job.call, job.settings.correction_rule)
+    job.media.listen(session)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from trunktrace.guard import guard, swallowing
 from trunktrace.livecall import LiveCall
-from trunktrace.metrics import call_metrics
+from trunktrace.metrics import call_metrics, health
 from trunktrace.registry import calls
 
 FLUSH_S: Final = 5.0
@@ -110,6 +110,7 @@ class Flusher:
             self._providers.setdefault(provider, threading.Lock())
         # It is told first of a call's end, so that what it records is there to be flushed.
         call_metrics.install()
+        health.install()
         calls.subscribe(self)
 
     def finish(self, provider: Flushable, finish: Callable[[], object]) -> None:

@@ -6,11 +6,12 @@ it does, the audio goes its way: what it raises is swallowed.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
-from trunktrace.guard import swallowing
+from trunktrace.guard import after_fork_in_child, swallowing
 
 
 class Listener(Protocol):
@@ -30,12 +31,22 @@ class Listener(Protocol):
 
 
 class _Listeners:
-    """Replaced as a whole, never changed: read without a lock."""
+    """Replaced as a whole, never changed: read without a lock. Jobs may run in several threads."""
 
-    __slots__ = ("now",)
+    __slots__ = ("__weakref__", "_lock", "now")
 
     def __init__(self) -> None:
         self.now: tuple[Listener, ...] = ()
+        self._lock = threading.Lock()
+        after_fork_in_child(self, _Listeners.forget)
+
+    def replace(self, gone: Listener, *added: Listener) -> None:
+        with self._lock:
+            self.now = (*(other for other in self.now if other is not gone), *added)
+
+    def forget(self) -> None:
+        self._lock = threading.Lock()
+        self.now = ()
 
 
 _listeners: Final = _Listeners()
@@ -44,18 +55,12 @@ _tracks: Final[WeakKeyDictionary[Any, str]] = WeakKeyDictionary()
 
 def add(listener: Listener) -> None:
     """Show it every frame from now on. Twice is once."""
-    remove(listener)
-    _listeners.now = (*_listeners.now, listener)
+    _listeners.replace(listener, listener)
 
 
 def remove(listener: Listener) -> None:
     """Show it no more. One that is not there is none."""
-    _listeners.now = tuple(other for other in _listeners.now if other is not listener)
-
-
-def clear() -> None:
-    """Show nobody anything more."""
-    _listeners.now = ()
+    _listeners.replace(listener)
 
 
 def track_of(stream: Any) -> str | None:

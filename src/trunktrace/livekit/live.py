@@ -35,7 +35,7 @@ class LiveMedia:
     def listen(self, session: Any) -> None:
         """Measure what this `AgentSession` hears and says; an earlier one is let go."""
         if self._taps is None:
-            # Here, not above: numpy is loaded by then, as livekit needs it for its frames.
+            # Not above: it loads numpy. A job process has loaded both before its job came.
             from trunktrace.livekit.audio import AudioTaps
 
             self._taps = AudioTaps(self._call, self._codec)
@@ -46,6 +46,8 @@ class LiveMedia:
         """The caller has gone: tell what is left, before the rules look for the last time."""
         if self._taps is not None:
             self._taps.flush(clock.now_s())
+            if self._taps.dead_air_s is not None:
+                self._call.annotate({c.TRUNKTRACE_DEAD_AIR_MS: self._taps.dead_air_s * 1000.0})
         self._poller.hung_up()
         self._answered_at = None
 

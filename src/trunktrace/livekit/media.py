@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from trunktrace.clock import clock
 from trunktrace.guard import guarded, swallowing
 from trunktrace.livecall import LiveCall
+from trunktrace.livekit.tracks import KIND_AUDIO, audio_of
 from trunktrace.media import LONGEST_WINDOW_S
+from trunktrace.quality.apart import ToldApart
+from trunktrace.quality.deltas import Deltas
 from trunktrace.quality.estimate import TrunkLossEstimator
-from trunktrace.quality.rtc import Deltas, Sample, sample_of
+from trunktrace.quality.rtc import Sample, sample_of, ssrcs_in
 from trunktrace.sip import participant as sip
 from trunktrace.windows import MediaWindow
 
@@ -25,10 +29,11 @@ TIMEOUT_S: Final = 2.0
 MOST_SKIPPED: Final = 30
 """After failures in a row 1, 3, 7, ... looks are left out, at most so many."""
 
-_KIND_AUDIO: Final = 1
-"""`TrackKind.KIND_AUDIO` in livekit-protocol."""
+_MOST_TRACKS: Final = 64
+"""Tracks whose streams are remembered."""
 
-_KINDS: Final = frozenset({"inbound_rtp", "outbound_rtp", "remote_inbound_rtp", "candidate_pair"})
+_MOST_ASKED: Final = 8
+"""Tracks of others that are asked for theirs in one look, where the caller's is not known."""
 
 OnTick = Callable[[float], None]
 
@@ -41,7 +46,7 @@ def sample_from(stats: Iterable[Any], *, at: float, ssrcs: frozenset[int] | None
 def _entries(stats: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     for one in stats:
         kind = one.WhichOneof("stats")
-        if kind in _KINDS:
+        if kind is not None:
             yield kind, getattr(one, kind)
 
 
@@ -68,6 +73,7 @@ class MediaPoller:
         self._on_tick = tuple(on_tick)
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None
+        self._streams = ToldApart()
         self._deltas = Deltas()
         self._estimator = TrunkLossEstimator()
         self._ssrcs: dict[str, frozenset[int]] = {}
@@ -105,7 +111,7 @@ class MediaPoller:
         """The caller has gone: tell the windows that are left, and the estimate of the whole."""
         estimator, self._estimator = self._estimator, TrunkLossEstimator()
         # Whoever calls next has a track of its own, of which nothing has been seen.
-        self._deltas = Deltas()
+        self._streams, self._deltas = ToldApart(), Deltas()
         self._tell(estimator.flush())
         whole = estimator.whole()
         # A short whole is what its windows say already, and would be taken for one more of them.
@@ -118,6 +124,8 @@ class MediaPoller:
         for callback in self._on_tick:
             with swallowing("media.on_tick"):
                 callback(now)
+        if self._call.finished:
+            return
         if self._skip > 0:
             self._skip -= 1
             return
@@ -141,8 +149,14 @@ class MediaPoller:
         subscribed: bool | None = True,
         ssrcs: frozenset[int] | None = None,
     ) -> None:
-        """Take one look: all the work that a second costs, without waiting."""
+        """Take one look: all the work that a second costs, without waiting.
+
+        `subscribed` is whether nothing received is a count of 0; None is not known.
+        """
         sample = sample_from(stats, at=at, ssrcs=ssrcs)
+        if subscribed is None and sample.inbound is None:
+            sample = replace(sample, ambiguous=True)
+        sample = self._streams.take(sample, is_sure=bool(ssrcs))
         for window in self._deltas.add(sample, subscribed):
             self._call.observe_media(window)
         self._tell(self._estimator.add(sample))
@@ -162,38 +176,39 @@ class MediaPoller:
             is_over = self._call.finished
             await self.tick()
 
-    async def _look(self) -> tuple[list[Any], bool, frozenset[int] | None] | None:
+    async def _look(self) -> tuple[list[Any], bool | None, frozenset[int] | None] | None:
         """(statistics, is nothing received a count, the caller's SSRCs or None: the only ones).
 
-        It is while the caller's track is subscribed, and while the caller has none at all.
+        It is while the caller's track is subscribed, and while the caller has none at all. None:
+        streams come, and any of them may be the caller's.
         """
         read = getattr(self._room, "get_rtc_stats", None)
         if read is None or not self._call.is_phone_call or not self._room.isconnected():
             return None
         theirs, others = self._tracks()
         ssrcs: frozenset[int] | None = None
+        counts: bool | None = theirs is not None or self._has_no_track()
         if theirs is None:
             ssrcs = frozenset()
         elif others:
             ssrcs = await self._ssrcs_of(theirs)
         stats = await read()
         found = [*stats.publisher_stats, *stats.subscriber_stats]
-        return found, theirs is not None or self._has_no_track(), ssrcs
+        if theirs is not None and ssrcs is not None and not ssrcs:
+            counts = True if await self._are_all_of(others, found) else None
+        return found, counts, ssrcs
 
     def _has_no_track(self) -> bool:
         """Whether the caller is in the room and publishes no audio: a bridge always does."""
         caller = None if self._caller is None else self._caller()
         participant = None if caller is None else self._room.remote_participants.get(caller)
-        if participant is None:
-            return False
-        publications = list(participant.track_publications.values())
-        return all(publication.kind != _KIND_AUDIO for publication in publications)
+        return participant is not None and audio_of(participant) is None
 
-    def _tracks(self) -> tuple[Any, bool]:
-        """(the caller's subscribed audio track or None, whether there are others)."""
+    def _tracks(self) -> tuple[Any, list[Any]]:
+        """(the caller's subscribed audio track or None, those of the others)."""
         caller = None if self._caller is None else self._caller()
         theirs: list[Any] = []
-        others = False
+        others: list[Any] = []
         for participant in list(self._room.remote_participants.values()):
             is_theirs = (
                 participant.identity == caller
@@ -201,25 +216,41 @@ class MediaPoller:
                 else sip.is_sip(participant) and not theirs
             )
             for publication in list(participant.track_publications.values()):
-                if publication.kind != _KIND_AUDIO or publication.track is None:
+                if publication.kind != KIND_AUDIO or publication.track is None:
                     continue
                 if is_theirs and not theirs:
                     theirs.append(publication.track)
                 else:
-                    others = True
+                    others.append(publication.track)
         return (theirs[0] if theirs else None), others
 
     async def _ssrcs_of(self, track: Any) -> frozenset[int]:
-        """The SSRCs of one track: the room's statistics name no track by its LiveKit id."""
+        """The SSRC of one track: the room's statistics name no track by its LiveKit id.
+
+        Empty where it is unknown: none of its packets has come, or it has had several streams.
+        """
         sid = str(track.sid)
         known = self._ssrcs.get(sid)
-        if not known:
-            sample = sample_from(await track.get_stats(), at=clock.now_s())
-            # None yet: no packet of it has come.
-            inbound = sample.inbound
-            known = frozenset[int]() if inbound is None else frozenset({inbound.ssrc})
-            self._ssrcs = {sid: known}
+        if known is None:
+            inbound = sample_from(await track.get_stats(), at=clock.now_s()).inbound
+            if inbound is None:
+                return frozenset()
+            if len(self._ssrcs) >= _MOST_TRACKS:
+                self._ssrcs.clear()
+            known = self._ssrcs[sid] = frozenset({inbound.ssrc})
         return known
+
+    async def _are_all_of(self, tracks: Sequence[Any], stats: Sequence[Any]) -> bool:
+        """Whether every stream that comes is known to be of one of these tracks."""
+        coming = ssrcs_in(_entries(stats))
+        if not coming:
+            return True
+        if len(tracks) > _MOST_ASKED:
+            return False
+        known: set[int] = set()
+        for track in tracks:
+            known |= await self._ssrcs_of(track)
+        return coming <= known
 
     def _tell(self, windows: Iterable[MediaWindow]) -> None:
         for window in windows:

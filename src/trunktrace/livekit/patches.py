@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import wrapt
 
+from trunktrace.diagnosis.thresholds import Thresholds
 from trunktrace.export import environment, meters
 from trunktrace.guard import swallowing, warn_once
 from trunktrace.livekit import conversation, listening, pickling, providers
-from trunktrace.livekit.job import current_job, note_session, observer_of_session
+from trunktrace.livekit.job import current_job, observer_of_session
 from trunktrace.livekit.settings import Settings
 from trunktrace.voice import corrections
 
@@ -46,10 +47,8 @@ def _session_start(wrapped: Callable[..., Any], session: Any, args: Any, kwargs:
     with swallowing("patches.session_start"):
         job = pickling.late_job()
         if job is not None:
-            note_session(session, job.observer)
             job.check_provider()
             conversation.session_starts(session, job, kwargs.get("room"))
-            job.media.listen(session)
     return wrapped(*args, **kwargs)
 
 
@@ -155,6 +154,8 @@ class Patches:
                 environment.preload()
                 meters.preload()
                 corrections.prepare()
+                import_module("trunktrace.livekit.audio")
+                Thresholds.find()
         for module, path, wrapper in _OBSERVED:
             with swallowing(f"patches.{path}"):
                 self._patch(module, path, wrapper)

@@ -19,10 +19,16 @@ SOURCE: Final = "livekit"
 NEVER_AFTER_S: Final = 5.0
 """So long after the answer somebody should listen to the agent's track: a bridge does at once."""
 
-_KIND_AUDIO: Final = 1
+KIND_AUDIO: Final = 1
 """`TrackKind.KIND_AUDIO` in livekit-protocol."""
 
 Held = Callable[[float, float | None], None]
+
+
+def audio_of(participant: Any) -> Any:
+    """The participant's first audio publication; None if there is none, or no such participant."""
+    publications: dict[str, Any] = getattr(participant, "track_publications", None) or {}
+    return next((one for one in list(publications.values()) if one.kind == KIND_AUDIO), None)
 
 
 class Tracks:
@@ -64,7 +70,7 @@ class Tracks:
 
     @guarded
     def _on_heard(self, track: Any) -> None:
-        if getattr(track, "kind", _KIND_AUDIO) == _KIND_AUDIO and not self._is_heard:
+        if getattr(track, "kind", KIND_AUDIO) == KIND_AUDIO and not self._is_heard:
             self._is_heard = True
             self._mark("agent_track", clock.now_s())
 
@@ -72,7 +78,7 @@ class Tracks:
         caller = self._caller()
         if caller is None:
             return
-        publication = self._audio_of(self._room.remote_participants.get(caller))
+        publication = audio_of(self._room.remote_participants.get(caller))
         if publication is None:
             return
         if publication.track is not None and self._told_of != caller:
@@ -89,18 +95,14 @@ class Tracks:
             since, self._muted_since = self._muted_since, None
             self._hold(since, now_s)
 
-    @staticmethod
-    def _audio_of(participant: Any) -> Any:
-        """The participant's audio publication; None if there is none, or no such participant."""
-        publications: dict[str, Any] = getattr(participant, "track_publications", None) or {}
-        return next((one for one in list(publications.values()) if one.kind == _KIND_AUDIO), None)
-
     def _look_for_listener(self, now_s: float) -> None:
+        if self._is_heard or self._never:
+            return
         answered = self._call.time_of("answered")
-        if self._is_heard or self._never or answered is None:
+        if answered is None:
             return
         if self._published_at is None:
-            if self._audio_of(self._room.local_participant) is None:
+            if audio_of(self._room.local_participant) is None:
                 return
             self._published_at = now_s
         since = max(answered, self._published_at)

@@ -10,6 +10,8 @@ from trunktrace import conventions as c
 from trunktrace.belief import Value
 from trunktrace.diagnosis.findings import Diagnosis
 from trunktrace.diagnosis.story import Story
+from trunktrace.sip.codes import meaning_of, unanswered
+from trunktrace.timeline import Attempt
 from trunktrace.voice.measures import VoiceMeasures, measures_of
 from trunktrace.windows import MediaDirection
 
@@ -70,14 +72,30 @@ def call_labels(facts: Facts, *, ended: bool = True) -> dict[str, Value]:
 
 def invites(call: EndedCall) -> Iterator[Point]:
     """One for each INVITE: the last one, and each attempt before it of which anything is known."""
-    for facts in (*filter(None, call.former), call.facts):
+    each = (*call.former, call.facts)
+    told = call.story.attempts
+    attempts = told if len(told) == len(each) else (None,) * len(each)
+    for facts, attempt in zip(each, attempts, strict=True):
+        if not facts and facts is not call.facts:
+            continue
         labels = call_labels(facts)
-        for key in (c.SIP_RESPONSE_STATUS_CODE, c.SIP_CALL_OUTCOME):
-            if key in facts:
-                labels[key] = facts[key]
-        if is_answered(facts):
-            labels.setdefault(c.SIP_CALL_OUTCOME, "answered")
+        code = facts.get(c.SIP_RESPONSE_STATUS_CODE)
+        if code is not None:
+            labels[c.SIP_RESPONSE_STATUS_CODE] = code
+        outcome = facts.get(c.SIP_CALL_OUTCOME) or _outcome(facts, attempt)
+        if outcome is not None:
+            labels[c.SIP_CALL_OUTCOME] = outcome
         yield Point(c.SIP_INVITES, 1, labels)
+
+
+def _outcome(facts: Facts, attempt: Attempt | None) -> str | None:
+    """What an attempt came to where no verdict was asked for: only the last one has one."""
+    code, reason = facts.get(c.SIP_RESPONSE_STATUS_CODE), facts.get(c.SIP_RESPONSE_REASON)
+    if isinstance(code, int):
+        return meaning_of(code, reason=reason if isinstance(reason, str) else None).outcome
+    if attempt is not None and attempt.failure is not None:
+        return unanswered(attempt.failure, progress=attempt.progress).outcome
+    return None
 
 
 _SECONDS_OF_CALL: Final = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import cast
 
 
 def within(field: str, value: object, low: float, high: float) -> float:
@@ -10,6 +11,8 @@ def within(field: str, value: object, low: float, high: float) -> float:
 
     Raises ValueError naming field and bounds for anything else: NaN, a bool, a string, None.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    # Compared before it is made a float: that raises for an int of any size.
+    if not is_number or not low <= cast("float", value) <= high:
         raise ValueError(f"{field} must be a number from {low:g} to {high:g}")
-    return float(value)
+    return float(cast("float", value))

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from trunktrace.quality.apart import told_apart
 from trunktrace.quality.rtc import Sample
 from trunktrace.quality.steps import PACKETS_PER_S, Step, first_packet_at, step_of, usual_rate
 from trunktrace.quality.tally import Segment, Total, Window
@@ -55,6 +56,10 @@ that lost 10 % on the trunk too; on a starved machine 20 to 150 ms."""
 
 DISTURBED_NEAR_S: Final = 1.0
 """A window is not told if the agent leg was disturbed so near to it: reports come each second."""
+
+OLD_REPORT_S: Final = 5.0
+"""The server reports about once a second (1.3 s at most in the captured calls): an older report is
+of another time."""
 
 _REMEMBERED: Final = 64
 
@@ -163,7 +168,9 @@ class TrunkLossEstimator:
     def _note_disturbance(self, sample: Sample) -> None:
         self._looks += 1
         sent = sample.outbound
-        if sent is not None and (sent.jitter_s or 0.0) > DISTURBED_JITTER_S:
+        if sent is None or (sent.reported_at or sample.t) < sample.t - OLD_REPORT_S:
+            return
+        if (sent.jitter_s or 0.0) > DISTURBED_JITTER_S:
             self._disturbed += 1
             self._disturbed_at.append(sample.t)
 
@@ -300,7 +307,7 @@ def _run(
 ) -> tuple[tuple[MediaWindow, ...], MediaWindow | None]:
     estimator = TrunkLossEstimator(answered=answered, holds=holds)
     windows: list[MediaWindow] = []
-    for sample in samples:
+    for sample in told_apart(samples):
         if ended is None or sample.t <= ended:
             windows.extend(estimator.add(sample))
     windows.extend(estimator.flush())

@@ -7,8 +7,9 @@ A line is what one `room.get_rtc_stats()` gave: `{"t": unix seconds, "publisher"
 from __future__ import annotations
 
 from trunktrace.facts import Observation
+from trunktrace.quality.deltas import SOURCE, agent_windows
 from trunktrace.quality.estimate import estimate_windows
-from trunktrace.quality.rtc import SOURCE, Sample, agent_windows, sample_of
+from trunktrace.quality.rtc import Sample, sample_of
 from trunktrace.sources.jsonlines import Record, list_in, object_in, records, text_in, time_in
 from trunktrace.sources.parsed import Broken, Parsed
 

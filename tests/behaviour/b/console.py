@@ -110,7 +110,9 @@ def assert_no_number(ran: Ran, *more: str) -> None:
     """No planted number stands in what was printed."""
     for text in (ran.out, ran.err):
         found = NUMBER.search(text)
-        assert found is None, f"a number was printed: ...{text[max(0, found.start() - 80) : found.end()]}"
+        assert found is None, (
+            f"a number was printed: ...{text[max(0, found.start() - 80) : found.end()]}"
+        )
         for other in more:
             assert other not in text, f"printed in clear: {other!r}"
 
@@ -140,9 +142,7 @@ def assert_shape(answer: Any) -> None:
 
 def modes(answer: dict[str, Any]) -> list[tuple[str, str | None]]:
     """(mode, direction) of each finding, sorted."""
-    return sorted(
-        ((f["mode"], f["direction"]) for f in answer["findings"]), key=lambda pair: str(pair)
-    )
+    return sorted(((f["mode"], f["direction"]) for f in answer["findings"]), key=str)
 
 
 def names(answer: dict[str, Any]) -> set[str]:

@@ -6,12 +6,12 @@ import json
 import textwrap
 from typing import Any
 
-from ..kit import run_python
+from behaviour.kit import run_python
 
 _BEFORE = """
 import json
 from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider, AlwaysOnExemplarFilter, TraceBasedExemplarFilter
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
@@ -32,7 +32,8 @@ def provider(sampler=ALWAYS_ON):
     made.add_span_processor(trunktrace.CallSpanProcessor())
     return made
 tracing = provider()
-FACTS = dict(carrier="telnyx", route="us/1", region="us1", direction="inbound", status_code=200, codec="pcmu",
+FACTS = dict(carrier="telnyx", route="us/1", region="us1", direction="inbound",
+             status_code=200, codec="pcmu",
              setup_ms=900.0, pdd_ms=80.0)
 trace_ids = []
 def call(seconds=60, tracing=tracing, attempts=(), media=True, loss=0.0, timed=True, **facts):
@@ -48,8 +49,9 @@ def call(seconds=60, tracing=tracing, attempts=(), media=True, loss=0.0, timed=T
         for n in range(0, int(seconds), 5):
             now.s = start + n + 5
             if media:
-                made.record_media(leg="trunk", direction="in", start=T0 + start + n, end=T0 + start + n + 5,
-                    loss_ratio=loss, packet_count=round(250 * (1 - loss)), lost_count=round(250 * loss), jitter_ms=4.0, rtt_ms=80.0)
+                made.record_media(leg="trunk", direction="in", loss_ratio=loss,
+                    start=T0 + start + n, end=T0 + start + n + 5, jitter_ms=4.0, rtt_ms=80.0,
+                    packet_count=round(250 * (1 - loss)), lost_count=round(250 * loss))
         made.mark(Mark(kind="hangup", start=T0 + now.s))
         if answered and timed:
             made.record(duration_ms=(now.s - start) * 1000.0)
@@ -60,9 +62,11 @@ def points(**_):
         for scope in r.scope_metrics:
             for m in scope.metrics:
                 for p in m.data.data_points:
-                    found.append(dict(name=m.name, unit=m.unit, scope=scope.scope.name, attributes=dict(p.attributes or {}),
-                        value=getattr(p, "value", None), count=getattr(p, "count", None), sum=getattr(p, "sum", None),
-                        bounds=list(getattr(p, "explicit_bounds", ()) or ()), kind=type(m.data).__name__,
+                    found.append(dict(name=m.name, unit=m.unit, scope=scope.scope.name,
+                        attributes=dict(p.attributes or {}), value=getattr(p, "value", None),
+                        count=getattr(p, "count", None), sum=getattr(p, "sum", None),
+                        bounds=list(getattr(p, "explicit_bounds", ()) or ()),
+                        kind=type(m.data).__name__,
                         monotonic=getattr(m.data, "is_monotonic", None),
                         exemplars=[format(e.trace_id or 0, "032x") for e in p.exemplars]))
     return found

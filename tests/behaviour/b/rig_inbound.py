@@ -71,18 +71,31 @@ class Inbound:
         if self.ended == "caller":
             raw = 'Q.850;cause=16;text="Normal call clearing"'
             rows.append(
-                self._row(talk, "BYE from remote", **{"reason-type": "q.850", "reason-cause": 16, "reason-raw": raw})
+                self._row(
+                    talk,
+                    "BYE from remote",
+                    **{"reason-type": "q.850", "reason-cause": 16, "reason-raw": raw},
+                )
             )
         rows += [
             self._row(talk + 0.001, "Closing inbound call", **told),
             self._row(talk + 0.001, "Inbound call closed", **told),
             self._stats(talk, **told),
             self._row(
-                talk + 0.002, "signaling timestamps", **told,
-                inviteToTryingMs=0, inviteToRingingMs=4, inviteToAcceptMs=round(SETUP * 1000),
-            ),  # fmt: skip
+                talk + 0.002,
+                "signaling timestamps",
+                **told,
+                inviteToTryingMs=0,
+                inviteToRingingMs=4,
+                inviteToAcceptMs=round(SETUP * 1000),
+            ),
         ]
-        ended = {"level": "info", "ts": BEGIN + talk + 0.003, "logger": "sip", "msg": "SIP call ended"}
+        ended = {
+            "level": "info",
+            "ts": BEGIN + talk + 0.003,
+            "logger": "sip",
+            "msg": "SIP call ended",
+        }
         return [*rows, {**ended, "callID": self.call_id, "reason": reason}]
 
     def _stats(self, at: float, **more: Any) -> dict[str, Any]:
@@ -129,14 +142,24 @@ class Inbound:
              {"identity": self.identity, "changed": {"sip.callStatus": "active"}}),
         ]  # fmt: skip
         if self.headers:
-            rows.append((0.2, "rpc_GetRemoteHeaders", {"took_ms": 2.0, "response": {"headers": dict(self.headers)}}))
+            rows.append(
+                (
+                    0.2,
+                    "rpc_GetRemoteHeaders",
+                    {"took_ms": 2.0, "response": {"headers": dict(self.headers)}},
+                )
+            )
         for _, until, speaks, done in speech(talk) if self.agent_speaks else []:
             for at, state in ((until + 0.5, "thinking"), (speaks, "speaking"), (done, "listening")):
                 changed = {"identity": agent, "changed": {"lk.agent.state": state}}
                 rows.append((at, "participant_attributes_changed", changed))
         changed = {"identity": self.identity, "changed": {"sip.callStatus": "hangup"}}
         left = {"participant": self._party("hangup", self._left())}
-        rows += [(talk + 0.002, "participant_attributes_changed", changed)] if self.ended != "agent" else []
+        rows += (
+            [(talk + 0.002, "participant_attributes_changed", changed)]
+            if self.ended != "agent"
+            else []
+        )
         rows += [
             (talk + 0.01, "participant_disconnected", left),
             (talk + 3, "room_disconnected", {"reason": "10"}),
@@ -149,7 +172,11 @@ class Inbound:
 
     def webhooks(self) -> list[dict[str, Any]]:
         """`webhooks.jsonl`."""
-        room = {"sid": self.room_id, "name": self.room, "creationTimeMs": str(round((BEGIN - SETUP) * 1000))}
+        room = {
+            "sid": self.room_id,
+            "name": self.room,
+            "creationTimeMs": str(round((BEGIN - SETUP) * 1000)),
+        }
         party = {
             "sid": "PA_x1", "identity": self.identity, "name": f"Phone {self.from_user}",
             "kind": "SIP", "joinedAtMs": str(round((BEGIN - SETUP) * 1000)),
@@ -166,7 +193,8 @@ class Inbound:
             (self.line.talk + 4, {"event": "room_finished", "room": room}),
         ]
         return [
-            {**row, "id": f"EV_{n}", "createdAt": str(int(BEGIN + at))} for n, (at, row) in enumerate(rows)
+            {**row, "id": f"EV_{n}", "createdAt": str(int(BEGIN + at))}
+            for n, (at, row) in enumerate(rows)
         ]
 
     def write(self, folder: Path, *kinds: str) -> Path:

@@ -76,7 +76,9 @@ class Outbound:
         for index, each in enumerate(self.tries):
             start = self.starts[index]
             rows.append(self._row(index, start, "Creating SIP participant"))
-            rows.append(self._row(index, start + 0.02, "SIP participant joined room", roomID=self.room_id))
+            rows.append(
+                self._row(index, start + 0.02, "SIP participant joined room", roomID=self.room_id)
+            )
             rows += self._answered(index) if each.code == 200 else self._failed(index, each)
         return rows
 
@@ -88,17 +90,27 @@ class Outbound:
         else:
             text = f"sip status: {each.code}: {each.phrase or PHRASES[each.code]}"
             severe = 500 <= each.code < 600
-            error = f"unexpected status from INVITE response: {text}" if severe else f"INVITE failed: {text}"
-            told = (0, "upstream_error", f"upstream-server-error-{each.code}") if severe else (
-                9, "client_error", _CLASSES.get(each.code, f"client-error-{each.code}" if each.code < 600 else f"global-decline-{each.code}"))  # fmt: skip
+            error = (
+                f"unexpected status from INVITE response: {text}"
+                if severe
+                else f"INVITE failed: {text}"
+            )
+            family = "client-error" if each.code < 600 else "global-decline"
+            known = _CLASSES.get(each.code, f"{family}-{each.code}")
+            told = (9, "client_error", known)
+            if severe:
+                told = (0, "upstream_error", f"upstream-server-error-{each.code}")
         fields = dict(zip(("status", "result", "reason"), told, strict=True))
-        ringing = {"inviteToRingingMs": 60} if each.ringing else {}
+        times = {"apiToInviteMs": 20, "inviteToTryingMs": 1}
+        if each.ringing:
+            times["inviteToRingingMs"] = 60
+        stats = statistics(None, 0.0, track_subscribes=0)
         return [
             self._row(index, at, level, error=error),
             self._row(index, at, "SIP call failed", error=error),
             self._row(index, at + 0.001, "Closing outbound call", **fields),
-            self._row(index, at + 0.002, "call statistics", stats=statistics(None, 0.0, track_subscribes=0), durMin=0),
-            self._row(index, at + 0.003, "signaling timestamps", **fields, apiToInviteMs=20, inviteToTryingMs=1, **ringing),
+            self._row(index, at + 0.002, "call statistics", stats=stats, durMin=0),
+            self._row(index, at + 0.003, "signaling timestamps", **fields, **times),
             self._row(index, at + 0.003, "SIP call ended", reason=told[2]),
         ]  # fmt: skip
 
@@ -110,14 +122,20 @@ class Outbound:
         }[self.ended]  # fmt: skip
         fields = {"status": 6, "result": result[0], "reason": result[1]}
         bye = [self._row(index, talk, "BYE from remote")] if self.ended == "callee" else []
-        took = round(self.tries[index].took * 1000)
+        took = round(-self.starts[index] * 1000 - 20)
+        codec = {"audio-codec": "PCMA/8000", "audio-rtp": 8, "dtmf-rtp": 101, "srtp": ""}
+        stats = statistics(self.line, talk, **self.room_stats)
+        times = {
+            "apiToInviteMs": 20, "inviteToTryingMs": 1, "inviteToRingingMs": 60,
+            "inviteToAcceptMs": took, "acceptToAckMs": 4,
+        }  # fmt: skip
         return [
-            self._row(index, -0.01, "using codecs", **{"audio-codec": "PCMA/8000", "audio-rtp": 8, "dtmf-rtp": 101, "srtp": ""}),
+            self._row(index, -0.01, "using codecs", **codec),
             self._row(index, 0.0, "Outbound SIP call established"),
             *bye,
             self._row(index, talk + 0.001, "Closing outbound call", **fields),
-            self._row(index, talk + 0.002, "call statistics", stats=statistics(self.line, talk, **self.room_stats), durMin=0),
-            self._row(index, talk + 0.003, "signaling timestamps", **fields, apiToInviteMs=20, inviteToTryingMs=1, inviteToRingingMs=60, inviteToAcceptMs=took, acceptToAckMs=4),
+            self._row(index, talk + 0.002, "call statistics", stats=stats, durMin=0),
+            self._row(index, talk + 0.003, "signaling timestamps", **fields, **times),
             self._row(index, talk + 0.003, "SIP call ended", reason=result[1]),
         ]  # fmt: skip
 
@@ -153,55 +171,113 @@ class Outbound:
         rows: list[tuple[float, str, dict[str, Any]]] = []
         for index, each in enumerate(self.tries):
             start, who = self.starts[index], {"identity": f"callee-{index + 1}"}
-            rows.append((start + 0.05, "participant_connected", {"participant": self._party(index, "dialing", None)}))
+            rows.append(
+                (
+                    start + 0.05,
+                    "participant_connected",
+                    {"participant": self._party(index, "dialing", None)},
+                )
+            )
             if each.ringing:
-                rows.append((start + 0.1, "participant_attributes_changed", {**who, "changed": {"sip.callStatus": "ringing"}}))
-            made = {"attempt": index + 1, "trunk": self.trunks[each.trunk], "took_s": each.took + 0.05}
+                rows.append(
+                    (
+                        start + 0.1,
+                        "participant_attributes_changed",
+                        {**who, "changed": {"sip.callStatus": "ringing"}},
+                    )
+                )
+            made = {
+                "attempt": index + 1,
+                "trunk": self.trunks[each.trunk],
+                "took_s": each.took + 0.05,
+            }
             if each.code == 200:
                 rows += self._talk(index, who, made)
             else:
-                rows.append((start + each.took + 0.05, "create_sip_participant", {**made, "ok": False, **_raised(each)}))
-                left = {"participant": self._party(index, "ringing" if each.ringing else "dialing", _reason(each))}
+                rows.append(
+                    (
+                        start + each.took + 0.05,
+                        "create_sip_participant",
+                        {**made, "ok": False, **_raised(each)},
+                    )
+                )
+                left = {
+                    "participant": self._party(
+                        index, "ringing" if each.ringing else "dialing", _reason(each)
+                    )
+                }
                 rows.append((start + each.took + 0.06, "participant_disconnected", left))
         end = self.line.talk + 3 if self.answered else 0.5
         rows.append((end, "room_disconnected", {"reason": "10" if self.answered else "1"}))
         rows.append((end, "shutdown_callback", {"reason": "done", "remote_participants": 0}))
         return [{"t": round(BEGIN + at, 4), "event": name, **more} for at, name, more in rows]
 
-    def _talk(self, index: int, who: dict[str, Any], made: dict[str, Any]) -> list[tuple[float, str, dict[str, Any]]]:
+    def _talk(
+        self, index: int, who: dict[str, Any], made: dict[str, Any]
+    ) -> list[tuple[float, str, dict[str, Any]]]:
         talk = self.line.talk
-        response = {"participant_identity": who["identity"], "sip_call_id": self.call_ids[index], "room_name": self.room}
+        response = {
+            "participant_identity": who["identity"],
+            "sip_call_id": self.call_ids[index],
+            "room_name": self.room,
+        }
         changed = "participant_attributes_changed"
         rows: list[tuple[float, str, dict[str, Any]]] = [
             (-0.1, "track_subscribed", {**who, "mime": "audio/opus"}),
-            (0.0, changed, {**who, "changed": {"sip.callIDFull": self.sip_ids[index], "sip.callTag": "t9"}}),
+            (
+                0.0,
+                changed,
+                {**who, "changed": {"sip.callIDFull": self.sip_ids[index], "sip.callTag": "t9"}},
+            ),
             (0.005, "create_sip_participant", {**made, "ok": True, "response": response}),
             (0.04, changed, {**who, "changed": {"sip.callStatus": "active"}}),
         ]
         for _, until, speaks, done in speech(talk):
             for at, state in ((until + 0.5, "thinking"), (speaks, "speaking"), (done, "listening")):
-                rows.append((at, changed, {"identity": "agent-AJ_x", "changed": {"lk.agent.state": state}}))
+                rows.append(
+                    (at, changed, {"identity": "agent-AJ_x", "changed": {"lk.agent.state": state}})
+                )
         reason = "PARTICIPANT_REMOVED" if self.ended == "agent" else "CLIENT_INITIATED"
         if self.ended != "agent":
             rows.append((talk, changed, {**who, "changed": {"sip.callStatus": "hangup"}}))
-        rows.append((talk + 0.01, "participant_disconnected", {"participant": self._party(index, "hangup", reason)}))
+        rows.append(
+            (
+                talk + 0.01,
+                "participant_disconnected",
+                {"participant": self._party(index, "hangup", reason)},
+            )
+        )
         return rows
 
     def webhooks(self) -> list[dict[str, Any]]:
         """`webhooks.jsonl`."""
         room = {"sid": self.room_id, "name": self.room}
-        rows: list[dict[str, Any]] = [{"event": "room_started", "room": room, "createdAt": str(int(BEGIN + self.starts[0]))}]
+        rows: list[dict[str, Any]] = [
+            {"event": "room_started", "room": room, "createdAt": str(int(BEGIN + self.starts[0]))}
+        ]
         for index, each in enumerate(self.tries):
             for event, state, status, reason, at in (
                 ("participant_joined", "ACTIVE", "dialing", None, self.starts[index]),
-                ("participant_left", "DISCONNECTED", "hangup" if each.code == 200 else "ringing", _reason(each),
+                ("participant_left", "DISCONNECTED",
+                 "hangup" if each.code == 200 else "ringing", _reason(each),
                  self.line.talk if each.code == 200 else self.starts[index] + each.took),
             ):  # fmt: skip
                 party = self._party(index, status, None)
                 party.pop("disconnect_reason")
-                party |= {"kind": "SIP", "state": state, "joinedAtMs": str(round((BEGIN + self.starts[index]) * 1000))}
+                party |= {
+                    "kind": "SIP",
+                    "state": state,
+                    "joinedAtMs": str(round((BEGIN + self.starts[index]) * 1000)),
+                }
                 party |= {} if reason is None else {"disconnectReason": reason}
-                rows.append({"event": event, "room": room, "participant": party, "createdAt": str(int(BEGIN + at))})
+                rows.append(
+                    {
+                        "event": event,
+                        "room": room,
+                        "participant": party,
+                        "createdAt": str(int(BEGIN + at)),
+                    }
+                )
         return [{**row, "id": f"EV_{n}"} for n, row in enumerate(rows)]
 
     def write(self, folder: Path, *kinds: str) -> Path:
@@ -211,10 +287,19 @@ class Outbound:
         for kind in wanted:
             if kind == "spans":
                 root = otlp("job_entrypoint", self.starts[0] - 0.5, 0.6, 1, None)
-                (folder / "spans.jsonl").write_text(spans(self.line.talk, self.think) if self.answered else root)
+                (folder / "spans.jsonl").write_text(
+                    spans(self.line.talk, self.think) if self.answered else root
+                )
             else:
-                made = {"livekit-sip": self.log, "webhooks": self.webhooks, "participant": self.events}.get(kind)
-                dump(folder / f"{kind}.jsonl", made() if made else self.line.samples() if self.answered else [])
+                made = {
+                    "livekit-sip": self.log,
+                    "webhooks": self.webhooks,
+                    "participant": self.events,
+                }.get(kind)
+                dump(
+                    folder / f"{kind}.jsonl",
+                    made() if made else self.line.samples() if self.answered else [],
+                )
         return folder
 
 

@@ -63,7 +63,9 @@ def test_statistics_of_two_peer_connections_say_the_same(number, tmp_path):
     before = diagnose(captured.material(number, tmp_path / "a", AGENT))
     after = diagnose(captured.material(number, tmp_path / "b", AGENT, rtc_stats=moved))
     assert modes(after) == modes(before)
-    assert after["facts"].get("rtp.loss_ratio") == pytest.approx(before["facts"].get("rtp.loss_ratio"))
+    assert after["facts"].get("rtp.loss_ratio") == pytest.approx(
+        before["facts"].get("rtp.loss_ratio")
+    )
 
 
 def test_redundant_packets_that_were_discarded_are_no_loss(tmp_path):
@@ -151,7 +153,7 @@ def test_statistics_that_stand_still_are_no_loss(tmp_path):
 
 @pytest.mark.parametrize("code", [200, 486, None])
 def test_a_consultation_of_a_human_is_no_failover(code, tmp_path):
-    """An answered inbound call whose agent dials a human into the same room: the call is inbound."""
+    """An answered inbound call whose agent dials a human: the call is inbound."""
     inbound = Inbound(Line(talk=60), seed=16)
     side = Outbound([Try("desk", code)], Line(talk=20), seed=17)
     side.room, side.room_id = inbound.room, inbound.room_id
@@ -175,9 +177,12 @@ def test_a_consultation_of_a_human_is_no_failover(code, tmp_path):
 def test_a_caller_that_gave_up_before_the_answer_has_no_media_to_judge(tmp_path):
     """An inbound call that was never accepted: not answered, no one-way audio, no loss."""
     call = Inbound(Line(talk=5, silent=((0.0, 5.0),)), seed=18)
+    answered = (
+        "Accepting the call", "ACK from remote", "media timeout enabled", "BYE from remote",
+    )  # fmt: skip
     rows = [
         r for r in call.log()
-        if r["msg"] not in ("Accepting the call", "ACK from remote", "media timeout enabled", "BYE from remote")
+        if r["msg"] not in answered
     ]  # fmt: skip
     for row in rows:
         row.pop("inviteToAcceptMs", None)
@@ -213,24 +218,26 @@ def test_a_call_that_a_network_ended_keeps_its_cause(cause, tmp_path):
 
 
 def noisy(line: Line, seed: int) -> list[dict]:
-    """The looks of this line, each a little late, with ragged counters as a busy worker has them."""
+    """The looks of this line, each a little late, with ragged counters as of a busy worker."""
     chance = random.Random(seed)
     found = []
     for sample in line.samples():
         for stats in sample["publisher"]:
             if stats["kind"] == "inbound_rtp":
                 received = stats["received"]
-                received["packets_received"] = max(0, received["packets_received"] - chance.choice((0, 0, 0, 1, 2)))
+                received["packets_received"] = max(
+                    0, received["packets_received"] - chance.choice((0, 0, 0, 1, 2))
+                )
                 received["jitter"] = round(chance.random() * 0.006, 3)
         sample["t"] += chance.random() * 0.02
         found.append(sample)
     return found
 
 
-def test_forty_clean_calls_are_clean_from_the_agent_alone(tmp_path):
+def test_many_clean_calls_are_clean_from_the_agent_alone(tmp_path):
     """15 to 90 s, looked at each 1, 2 or 4 s, noisy: no finding, no estimate above 0.5 %."""
     wrong = []
-    for seed in range(40):
+    for seed in range(24):
         chance = random.Random(seed)
         line = Line(talk=chance.uniform(15, 90), every=chance.choice((1, 2, 4)), seed=seed)
         folder = Inbound(line, seed=500 + seed).write(tmp_path / str(seed), "participant")
@@ -242,13 +249,18 @@ def test_forty_clean_calls_are_clean_from_the_agent_alone(tmp_path):
     assert not wrong
 
 
-def test_forty_lossy_calls_are_told_within_a_point(tmp_path):
+def test_many_lossy_calls_are_told_within_a_point(tmp_path):
     """20 to 90 s with 3 to 20 % lost: estimated within a point; five of six are a finding."""
     wrong, found = [], 0
-    for seed in range(40):
+    for seed in range(24):
         chance = random.Random(1000 + seed)
         share = chance.uniform(0.03, 0.2)
-        line = Line(talk=chance.uniform(20, 90), every=chance.choice((1, 2, 4)), seed=seed, lost=lambda _, p=share: p)
+        line = Line(
+            talk=chance.uniform(20, 90),
+            every=chance.choice((1, 2, 4)),
+            seed=seed,
+            lost=lambda _, p=share: p,
+        )
         folder = Inbound(line, seed=600 + seed).write(tmp_path / str(seed), "participant")
         dump(folder / "rtc_stats.jsonl", noisy(line, seed))
         answer = diagnose(folder)
@@ -259,4 +271,4 @@ def test_forty_lossy_calls_are_told_within_a_point(tmp_path):
             wrong.append((seed, round(line.talk), line.every, line.truth, ratio))
         found += modes(answer) == [LOSS]
     assert not wrong
-    assert found >= 34, found
+    assert found >= 20, found

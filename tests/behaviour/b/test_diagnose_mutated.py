@@ -88,11 +88,14 @@ OUTCOMES = {
     488: ("failed", {"operator", "carrier", "platform", None}), 500: ("failed", {"carrier", None}),
     503: ("congestion", {"carrier", None}), 603: ("rejected", {"callee", None}),
     604: ("invalid_number", {"callee", "caller", "operator", None}), 607: ("blocked", {"callee"}),
-    608: ("blocked", {"intermediary"}), 600: ("busy", {"callee"}), 504: ("timeout", {"carrier", None}),
+    608: ("blocked", {"intermediary"}), 600: ("busy", {"callee"}),
+    504: ("timeout", {"carrier", None}),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kinds", [captured.FILES, ("livekit-sip",), ("participant",)], ids=["all", "log", "agent"])
+@pytest.mark.parametrize(
+    "kinds", [captured.FILES, ("livekit-sip",), ("participant",)], ids=["all", "log", "agent"]
+)
 @pytest.mark.parametrize("code", OUTCOMES)
 def test_another_final_code_in_the_captured_refusal(code, kinds, tmp_path):
     """Code, outcome and fault of the code, from the log as from the exception."""
@@ -113,7 +116,11 @@ def test_packets_that_nobody_could_decode_are_one_way(tmp_path):
     def deaf(records):
         for record in records:
             for side in ("publisher", "subscriber"):
-                record[side] = [s for s in record[side] if s["kind"] not in ("inbound_rtp", "remote_outbound_rtp")]
+                record[side] = [
+                    s
+                    for s in record[side]
+                    if s["kind"] not in ("inbound_rtp", "remote_outbound_rtp")
+                ]
         return records
 
     silent = captured.port(
@@ -159,7 +166,9 @@ def shorten(seconds: float):
 @pytest.mark.parametrize("number", ["01", "02", "09", "10"])
 def test_a_log_that_ends_in_the_middle_of_a_call_tells_no_failure(number, tmp_path):
     """No statistics yet: nothing is known of the media, and nothing is claimed."""
-    folder = captured.material(number, tmp_path / "call", ("livekit-sip",), livekit_sip=shorten(4.0))
+    folder = captured.material(
+        number, tmp_path / "call", ("livekit-sip",), livekit_sip=shorten(4.0)
+    )
     answer = diagnose(folder)
     assert modes(answer) == []
     assert answer["fault"] in ("none", None)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 import trunktrace
+from behaviour.kit import FACTS, Pipeline, fake_time, ours
 from trunktrace.timeline import Mark
-
-from ..kit import FACTS, Pipeline, fake_time, ours
 
 EVENT = "trunktrace.failure"
 MODE = "trunktrace.failure.mode"
@@ -37,7 +36,9 @@ class Live:
             start, packets = self.time.now, round(50 * length)
             lost = round(packets * ratio)
             self.time.now = start + length
-            counts = {"packet_count": packets - lost, "lost_count": lost} if method == "counted" else {}
+            counts = (
+                {"packet_count": packets - lost, "lost_count": lost} if method == "counted" else {}
+            )
             self.call.record_media(
                 leg=leg, direction=direction, loss_ratio=ratio, loss_method=method,
                 start=self.time.unix(start), end=self.time.unix(self.time.now), **counts, **more,
@@ -243,9 +244,15 @@ def test_a_job_without_sip_has_no_key_and_no_finding():
             time_.now = start + 5
             call.observe_media(
                 MediaWindow(
-                    leg="agent", direction="in", start=time_.unix(start), end=time_.unix(start + 5),
-                    source="livekit", packet_count=10, lost_count=240, loss_ratio=0.96,
-                )  # fmt: skip
+                    leg="agent",
+                    direction="in",
+                    start=time_.unix(start),
+                    end=time_.unix(start + 5),
+                    source="livekit",
+                    packet_count=10,
+                    lost_count=240,
+                    loss_ratio=0.96,
+                )
             )
         root.end(time_.ns(60))
     found = pipe.named("job_entrypoint")

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from ..kit import FACTS, Pipeline, fake_time
+from behaviour.kit import FACTS, Pipeline, fake_time
+
 from .test_live_findings import EVENT, MODE, Live
 
 
@@ -20,7 +21,8 @@ def test_windows_from_many_threads_make_one_event():
             for n in range(0, 60, 5):
                 for _ in range(5):
                     live.call.record_media(
-                        leg="trunk", direction="in", loss_ratio=0.1, packet_count=225, lost_count=25,
+                        leg="trunk", direction="in", loss_ratio=0.1,
+                        packet_count=225, lost_count=25,
                         start=live.time.unix(n), end=live.time.unix(n + 5), source=f"s{offset}",
                     )  # fmt: skip
 
@@ -55,7 +57,7 @@ def test_statements_after_the_end_do_nothing():
 
 
 def test_a_long_call_does_not_grow_dear():
-    """Windows each second for forty minutes: the last quarter costs no more than the first does twice."""
+    """Windows each second for forty minutes: the last quarter costs at most twice the first."""
     took = []
     with Live() as live:
         for quarter in range(4):
@@ -103,8 +105,10 @@ def test_windows_that_come_out_of_order_are_the_same_story():
             live.time.now = 80
             for start, ratio in order:
                 live.call.record_media(
-                    leg="trunk", direction="in", loss_ratio=ratio, packet_count=round(250 * (1 - ratio)),
-                    lost_count=round(250 * ratio), start=live.time.unix(start), end=live.time.unix(start + 5),
+                    leg="trunk", direction="in", loss_ratio=ratio,
+                    packet_count=round(250 * (1 - ratio)),
+                    lost_count=round(250 * ratio),
+                    start=live.time.unix(start), end=live.time.unix(start + 5),
                 )  # fmt: skip
         answers.append((live.root["rtp.in.loss_ratio"], live.root[MODE], live.root["trunk.fault"]))
     assert len(set(answers)) == 1, answers
@@ -125,7 +129,9 @@ def test_two_calls_at_once_keep_their_findings_apart():
                         start=time_.unix(n), end=time_.unix(n + 5),
                     )  # fmt: skip
 
-        threads = [threading.Thread(target=run, args=pair) for pair in (("bad", 0.1), ("good", 0.0))]
+        threads = [
+            threading.Thread(target=run, args=pair) for pair in (("bad", 0.1), ("good", 0.0))
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -159,7 +165,8 @@ def test_an_overlap_of_short_and_long_windows_counts_packets_once():
     [
         (404, "outbound", {"callee", "caller", "operator", "carrier", None}, "invalid_number"),
         (403, "outbound", {"operator", None}, "rejected"), (486, "outbound", {"callee"}, "busy"),
-        (503, "outbound", {"carrier", None}, "congestion"), (607, "outbound", {"callee"}, "blocked"),
+        (503, "outbound", {"carrier", None}, "congestion"),
+        (607, "outbound", {"callee"}, "blocked"),
         (608, "outbound", {"intermediary"}, "blocked"), (407, "outbound", {"operator"}, "failed"),
     ],
 )  # fmt: skip

@@ -55,7 +55,8 @@ def mixed():
         call()
         call(loss=0.08)
         call(direction="outbound", status_code=486, seconds=0, codec=None)
-        call(caller_number="+15553216549", callee_number="+15557410258", call_id="abc-15553216549@h",
+        call(caller_number="+15553216549", callee_number="+15557410258",
+             call_id="abc-15553216549@h",
              livekit_call_id="SCL_abcdefghijkl", provider_call_id="CA0123", seconds=20)
         with trunktrace.start_call(tracer_provider=tracing, **FACTS) as made:
             made.expect(caller="+15550000001", country="DE")
@@ -101,7 +102,9 @@ def test_labels_are_those_of_the_page_and_hold_no_number_id_or_room(mixed):
 def test_seconds_are_seconds_and_ratios_are_ratios(mixed):
     """900 ms is 0.9 in the histogram; a jitter of 4 ms is 0.004."""
     setup = mixed.named("sip.call.setup.duration")
-    assert sum(p["sum"] for p in setup) == pytest.approx(0.9 * mixed.total("sip.call.setup.duration"))
+    assert sum(p["sum"] for p in setup) == pytest.approx(
+        0.9 * mixed.total("sip.call.setup.duration")
+    )
     jitter = mixed.named("rtp.jitter")
     assert sum(p["sum"] for p in jitter) == pytest.approx(0.004 * mixed.total("rtp.jitter"))
     rtt = mixed.named("rtp.rtt")
@@ -111,10 +114,15 @@ def test_seconds_are_seconds_and_ratios_are_ratios(mixed):
 
 def test_what_was_said_once_counts_once(mixed):
     """Two tasks (the third is no result), one transfer to a human, one turn of each kind."""
-    tasks = {p["attributes"]["voice_agent.task.result"]: p["value"] for p in mixed.named("voice_agent.tasks")}
+    tasks = {
+        p["attributes"]["voice_agent.task.result"]: p["value"]
+        for p in mixed.named("voice_agent.tasks")
+    }
     assert tasks == {"completed": 1, "failed": 1}
     assert mixed.total("voice_agent.transfers") == 1
-    assert mixed.named("voice_agent.transfers")[0]["attributes"]["voice_agent.transfer.to"] == "human"
+    assert (
+        mixed.named("voice_agent.transfers")[0]["attributes"]["voice_agent.transfer.to"] == "human"
+    )
     for name in ("user_turns", "user_corrections", "agent_turns", "barge_ins"):
         assert mixed.total(f"voice_agent.{name}") == 1, name
 
@@ -122,7 +130,9 @@ def test_what_was_said_once_counts_once(mixed):
 def test_findings_are_counted_once_a_call_with_mode_and_direction(mixed):
     """The lossy call, the busy call and the misrouted call: three incidents."""
     found = {
-        (p["attributes"]["trunktrace.failure.mode"], p["attributes"].get("rtp.direction")): p["value"]
+        (p["attributes"]["trunktrace.failure.mode"], p["attributes"].get("rtp.direction")): p[
+            "value"
+        ]
         for p in mixed.named("trunktrace.failures")
     }
     assert found == {
@@ -135,7 +145,13 @@ def test_a_refused_call_has_no_media_and_no_duration(mixed):
     busy = [p for p in mixed.points if p["attributes"].get("sip.call.direction") == "outbound"]
     names = {p["name"] for p in busy if (p["value"] or p["count"])}
     assert "sip.invites" in names
-    assert not names & {"sip.call.duration", "rtp.calls", "rtp.mos", "rtp.loss.ratio", "sip.calls.dropped"}
+    assert not names & {
+        "sip.call.duration",
+        "rtp.calls",
+        "rtp.mos",
+        "rtp.loss.ratio",
+        "sip.calls.dropped",
+    }
     invite = next(p for p in busy if p["name"] == "sip.invites")
     assert invite["attributes"]["sip.response.status_code"] == 486
     assert invite["attributes"]["sip.call.outcome"] == "busy"
@@ -152,14 +168,17 @@ def test_active_calls_are_counted_by_what_is_known():
         """
         one = trunktrace.start_call(tracer_provider=tracing, **FACTS); one.__enter__()
         two = trunktrace.start_call(tracer_provider=tracing, **FACTS); two.__enter__()
-        three = trunktrace.start_call(tracer_provider=tracing, direction="inbound"); made = three.__enter__()
+        three = trunktrace.start_call(tracer_provider=tracing, direction="inbound")
+        made = three.__enter__()
         made.record(carrier="twilio")
         held = points()
         for each in (three, two, one): each.__exit__(None, None, None)
         points = lambda held=held: held
         """
     )
-    active = {p["attributes"].get("trunk.carrier"): p["value"] for p in got.named("sip.calls.active")}
+    active = {
+        p["attributes"].get("trunk.carrier"): p["value"] for p in got.named("sip.calls.active")
+    }
     assert active == {"telnyx": 2, "twilio": 1}
 
 
@@ -186,7 +205,12 @@ def test_exemplars_lead_to_the_calls_own_trace():
     """One call: every exemplar of every histogram is its trace."""
     got = told("call(loss=0.08)")
     with_one = {p["name"] for p in got.points if p["exemplars"]}
-    assert {"sip.invites", "sip.call.setup.duration", "rtp.loss.ratio", "trunktrace.failures"} <= with_one
+    assert {
+        "sip.invites",
+        "sip.call.setup.duration",
+        "rtp.loss.ratio",
+        "trunktrace.failures",
+    } <= with_one
     for point in got.points:
         assert set(point["exemplars"]) <= set(got.traces), point
 
@@ -195,13 +219,17 @@ def test_after_a_failover_each_invite_counts_once_and_the_call_once():
     """A 503 at one carrier, then answered at another: two invites, one call, under each its own."""
     got = told(
         """
-        first = Attempt(start=T0 + 1.0, end=T0 + 1.5, carrier="alpha", route="a", status_code=503, livekit_call_id="SCL_a")
-        then = Attempt(start=T0 + 1.6, end=T0 + 2.2, carrier="beta", route="b", status_code=200, livekit_call_id="SCL_b")
+        first = Attempt(start=T0 + 1.0, end=T0 + 1.5, carrier="alpha", route="a",
+                        status_code=503, livekit_call_id="SCL_a")
+        then = Attempt(start=T0 + 1.6, end=T0 + 2.2, carrier="beta", route="b",
+                       status_code=200, livekit_call_id="SCL_b")
         call(direction="outbound", carrier="beta", route="b", attempts=(first, then), seconds=30)
         """
     )
     invites = {
-        (p["attributes"].get("trunk.carrier"), p["attributes"]["sip.response.status_code"]): p["value"]
+        (p["attributes"].get("trunk.carrier"), p["attributes"]["sip.response.status_code"]): p[
+            "value"
+        ]
         for p in got.named("sip.invites")
     }
     assert invites.pop(("alpha", 503), 1) == 1  # refused attempts come with dial()
@@ -212,7 +240,10 @@ def test_after_a_failover_each_invite_counts_once_and_the_call_once():
     assert "trunktrace.failures" not in {p["name"] for p in got.points if p["value"]}
 
 
-@pytest.mark.parametrize("key,field", [("trunk.carrier", "carrier"), ("trunk.route", "route"), ("trunk.region", "region")])
+@pytest.mark.parametrize(
+    "key,field",
+    [("trunk.carrier", "carrier"), ("trunk.route", "route"), ("trunk.region", "region")],
+)
 def test_the_201st_value_of_a_label_becomes_other(key, field):
     """300 distinct values: 200 names and `other`, and no call is lost."""
     got = told(f"for n in range(300): call(seconds=0, media=False, {field}=f'v{{n}}')")
@@ -246,7 +277,8 @@ def test_a_call_with_estimated_loss_says_so_in_its_label():
         with trunktrace.start_call(tracer_provider=tracing, **FACTS) as made:
             for n in range(0, 60, 5):
                 now.s += 5
-                made.record_media(leg="trunk", direction="in", loss_ratio=0.05, loss_method="estimated", start=T0+now.s-5, end=T0+now.s)
+                made.record_media(leg="trunk", direction="in", loss_ratio=0.05,
+                    loss_method="estimated", start=T0 + now.s - 5, end=T0 + now.s)
         """
     )
     loss = {p["attributes"]["rtp.loss_method"]: p for p in got.named("rtp.loss.ratio")}

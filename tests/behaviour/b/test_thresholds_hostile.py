@@ -27,7 +27,11 @@ def test_a_threshold_that_is_raised_lets_the_loss_pass(tmp_path):
 
 def test_what_a_file_leaves_out_keeps_its_default(tmp_path):
     """An empty file, and one about something else: the usual answer."""
-    for text in ("", "[recording]\nlatest_start_s = 9.0\n", "[ears]\nloss_degraded = 0.9\nloss_bad = 0.95\n"):
+    for text in (
+        "",
+        "[recording]\nlatest_start_s = 9.0\n",
+        "[ears]\nloss_degraded = 0.9\nloss_bad = 0.95\n",
+    ):
         ran = judged(tmp_path, text)
         assert ran.code == 0, ran.err
         assert modes(ran.json) == [LOSS], text
@@ -73,6 +77,8 @@ def test_a_wrong_threshold_is_named(text, named, tmp_path):
 
 def test_a_thresholds_file_that_is_not_there_is_said(tmp_path):
     """A missing file is not the defaults."""
-    ran = run("diagnose", captured.path("03", "spans").parent, "--json", "--thresholds", tmp_path / "no")
+    ran = run(
+        "diagnose", captured.path("03", "spans").parent, "--json", "--thresholds", tmp_path / "no"
+    )
     assert ran.code not in (0, 65)
     assert "Traceback" not in ran.err

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ..kit import LOSS, METHOD
-from ..scene import Call
+from behaviour.kit import LOSS, METHOD
+from behaviour.scene import Call
 
 MINUTE = 60
 TURNS = range(2, 178, 8)
@@ -56,7 +56,9 @@ def test_one_bad_minute_marks_the_turns_of_that_minute_and_no_others(length, cle
         apart = speech[1] <= 60 or speech[0] >= 120
         for key in (f"user{n}", f"agent{n}", f"llm{n}"):
             loss = call.exported(key).get(LOSS)
-            known = length <= 3 or any(s < speech[1] and e > speech[0] and e <= at + 5 for s, e, _ in windows)
+            known = length <= 3 or any(
+                s < speech[1] and e > speech[0] and e <= at + 5 for s, e, _ in windows
+            )
             if whole and known and key != f"user{n}":
                 assert loss == pytest.approx(0.08), (key, at)
             elif apart:

@@ -117,19 +117,25 @@ MEDIA = [
     Variant(
         "the-caller-hears-nothing",
         Outbound(
-            [Try("north")], Line(talk=40), seed=204,
+            [Try("north")],
+            Line(talk=40),
+            seed=204,
             room_stats={"track_subscribes": 0, "input_packets": 0, "input_bytes": 0},
         ).write,
         Truth(frozenset({MUTE}), fault=NOT_TRUNK, loss=0.0),
     ),
     Variant(
         "one-bad-minute-of-three",
-        Inbound(Line(talk=180, lost=lambda s: 0.08 if 60 <= s < 120 else 0.0, seed=5), seed=205).write,
+        Inbound(
+            Line(talk=180, lost=lambda s: 0.08 if 60 <= s < 120 else 0.0, seed=5), seed=205
+        ).write,
         Truth(frozenset({LOSS}), fault=frozenset({"network"}), loss=-1),
     ),
     Variant(
         "bursts",
-        Inbound(Line(talk=60, lost=lambda s: 0.6 if 10 <= s % 20 < 12 else 0.0, seed=6), seed=206).write,
+        Inbound(
+            Line(talk=60, lost=lambda s: 0.6 if 10 <= s % 20 < 12 else 0.0, seed=6), seed=206
+        ).write,
         Truth(frozenset({LOSS}), fault=frozenset({"network"}), loss=-1),
     ),
     Variant(
@@ -157,12 +163,16 @@ MEDIA = [
     _clean("counters-begin-again", Inbound(Line(talk=60, reset_at=31.0), seed=231)),
     _clean("the-last-sample-is-missing", Inbound(Line(talk=40, without_last=True), seed=232)),
     _clean("slow-llm", Inbound(Line(talk=60), seed=233, think=3.2), frozenset({"none", "agent"})),
-    _clean("stt-fails", Inbound(Line(talk=60), seed=234, stt_fails=True), frozenset({"none", "agent"})),
+    _clean(
+        "stt-fails", Inbound(Line(talk=60), seed=234, stt_fails=True), frozenset({"none", "agent"})
+    ),
     _clean("agent-never-speaks", Inbound(Line(talk=20), seed=235, agent_speaks=False), NOT_TRUNK),
     _clean("g722", Inbound(Line(talk=30), seed=236, codec="G722/8000")),
     _clean("long", Inbound(Line(talk=200, every=4), seed=237)),
     _clean("outbound", Outbound([Try("north")], Line(talk=30), seed=238)),
-    _clean("outbound-agent-hangs-up", Outbound([Try("north")], Line(talk=30), seed=239, ended="agent")),
+    _clean(
+        "outbound-agent-hangs-up", Outbound([Try("north")], Line(talk=30), seed=239, ended="agent")
+    ),
 ]
 
 
@@ -198,9 +208,11 @@ ROUTES = [
            Try("north", 503, ringing=False)),
     _tries("busy-then-elsewhere", {LOOP}, "answered", {"operator", "agent", "none", None},
            Try("north", 486), Try("south")),
-    _tries("declined-then-elsewhere", {LOOP, SETUP}, "rejected", {"callee", "operator", "agent", None},
+    _tries("declined-then-elsewhere", {LOOP, SETUP}, "rejected",
+           {"callee", "operator", "agent", None},
            Try("north", 603), Try("south", 603)),
-    _tries("loop-detected", {LOOP, SETUP}, "loop", {"operator", "carrier", None}, Try("north", 482)),
+    _tries("loop-detected", {LOOP, SETUP}, "loop", {"operator", "carrier", None},
+           Try("north", 482)),
     _tries("nobody-answers", {SETUP}, "no_answer", {"callee", None}, Try("north", None, took=8.0)),
     _tries("nothing-at-all", {SETUP}, "timeout", {"network", "carrier", None},
            Try("north", None, ringing=False, took=8.0)),
@@ -220,12 +232,20 @@ IDENTITY = [
     _clean(
         "withheld",
         Inbound(
-            Line(talk=20), seed=401, from_user="anonymous",
+            Line(talk=20),
+            seed=401,
+            from_user="anonymous",
             headers=_headers("anonymous", "+15553216549", Privacy="id"),
         ),
     ),
-    _clean("same-identity", Inbound(Line(talk=20), seed=402, headers=_headers("+15553216549", "+15553216549"))),
-    _clean("same-identity-other-spelling", Inbound(Line(talk=20), seed=403, headers=_headers("+15553216549", "15553216549"))),
+    _clean(
+        "same-identity",
+        Inbound(Line(talk=20), seed=402, headers=_headers("+15553216549", "+15553216549")),
+    ),
+    _clean(
+        "same-identity-other-spelling",
+        Inbound(Line(talk=20), seed=403, headers=_headers("+15553216549", "15553216549")),
+    ),
     Variant(
         "another-identity",
         Inbound(Line(talk=20), seed=404, headers=_headers("+15553216549", "+15559998877")).write,
