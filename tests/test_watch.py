@@ -24,3 +24,22 @@ def test_a_root_that_just_ends_has_its_verdict_all_the_same():
     root = pipe.attributes("sip.call")
     assert root["trunktrace.failure.mode"] == "media_degradation"
     assert root["trunk.fault"] == "network"
+
+
+def test_a_live_look_sees_what_was_told_late():
+    """Windows of the last minutes are seen in whatever order they were told; older ones are not."""
+    with fake_time() as time, Pipeline().call(**FACTS) as call:
+        time.now = 1000.0
+
+        def say(start: float) -> None:
+            call.record_media(
+                leg="trunk", direction="in", start=time.unix(start), end=time.unix(start + 5),
+                loss_ratio=0.0,
+            )  # fmt: skip
+
+        recent, old = list(range(700, 1000, 5)), list(range(0, 690, 5))
+        for start in (*old[:-20], *recent, *old[-20:]):
+            say(start)
+        told = [window.start - time.unix(0.0) for window in call.story().windows]
+        assert told == recent
+        assert len(call.story(final=True).windows) == len(old) + len(recent)

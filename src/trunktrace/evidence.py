@@ -108,7 +108,6 @@ class Evidence:
             now=now,
         )
 
-
     def _windows_since(self, since: float | None) -> Iterator[MediaWindow]:
         for kept in self._windows.values():
             yield from kept if since is None else _newest(kept, since)

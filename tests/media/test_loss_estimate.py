@@ -415,3 +415,13 @@ def test_the_loss_of_counted_windows_is_by_packets():
     assert book.root_values("trunk", "in")["rtp.in.loss_ratio"] == pytest.approx(20 / 520)
     assert book.is_counted(windows[0])
     assert not book.is_counted(dataclasses.replace(windows[0], direction="out"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bursts_that_may_be_pauses_are_no_clean_line(seed):
+    """60 % lost for 2 s of each 20, looks 2 s apart: near the truth or unsure, and never 0."""
+    line = Line(
+        lost=lambda at: 0.6 if at % 20 > 18 else 0.0, every_s=2.0, first_poll_s=2, seed=seed
+    )
+    found = whole(line.samples())
+    assert found is None or found == pytest.approx(line.truth, abs=0.02)

@@ -140,6 +140,13 @@ def _unsent(
     return None
 
 
+def goes_out(story: Story, course: Course) -> bool:
+    """Whether anything is known to go towards the caller: packets, or the agent's speech."""
+    legs: tuple[Leg, ...] = ("trunk", "agent", "pstn")
+    sent = any(window.packet_count for leg in legs for window in course.windows_of(leg, "out"))
+    return sent or any(mark.kind == "agent_speaking" for mark in story.marks)
+
+
 def nothing_goes_out(course: Course, limits: OneWay) -> bool:
     """Whether no packet went towards the caller at all: by the bridge, else by who else counted."""
     trunk = _counted(course.windows_of("trunk", "out"))

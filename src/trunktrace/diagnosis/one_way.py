@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trunktrace.diagnosis.course import Course, course_of, intervals, overlap
-from trunktrace.diagnosis.dead import Dead, dead_in, dead_out, is_judged, nothing_goes_out
+from trunktrace.diagnosis.dead import Dead, dead_in, dead_out, goes_out, is_judged, nothing_goes_out
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
 from trunktrace.diagnosis.story import Story
@@ -28,7 +28,9 @@ def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged,
     if towards_agent and (towards_caller or nothing_goes_out(course, limits)):
         return ()  # both directions are dead: a media failure (MED-7)
     if towards_agent:
-        return (_judged(towards_agent),)
+        # Live, the other direction may only not have been told of yet.
+        is_sure = story.now is None or "OWA-7" in towards_agent.evidence
+        return (_judged(towards_agent),) if is_sure or goes_out(story, course) else ()
     if towards_caller:
         asked = _asked(story, course, limits)
         return (_judged(towards_caller, ("OWA-6",) if asked else ()),)

@@ -97,7 +97,10 @@ class AudioTaps:
 
     @property
     def dead_air_s(self) -> float | None:
-        """Longest stretch in seconds in which nobody spoke; None before there was any audio."""
+        """Longest stretch in seconds in which nobody spoke; None before there was any audio.
+
+        Since the answer, where that was told.
+        """
         return self._dead_air.longest_s
 
     @property
@@ -119,6 +122,10 @@ class AudioTaps:
         """Listen to this `AgentSession` from now on, and to no other; it is held weakly."""
         self._session = ref(session)
         listening.add(self)
+
+    def answered(self, at: float) -> None:
+        """The call was answered at `at` (unix seconds): dead air counts from there."""
+        self._dead_air.restart(at)
 
     def close(self) -> None:
         """Stop listening and forget what was not measured. Twice is once."""

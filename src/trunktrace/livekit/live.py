@@ -44,21 +44,27 @@ class LiveMedia:
     @guarded
     def hung_up(self) -> None:
         """The caller has gone: tell what is left, before the rules look for the last time."""
-        if self._taps is not None:
-            self._taps.flush(clock.now_s())
-            if self._taps.dead_air_s is not None:
-                self._call.annotate({c.TRUNKTRACE_DEAD_AIR_MS: self._taps.dead_air_s * 1000.0})
+        self._last_sound()
         self._poller.hung_up()
         self._answered_at = None
 
     @guarded
     def stop(self) -> None:
         """The job is over. May be called more than once."""
+        self._last_sound()
         taps, self._taps = self._taps, None
         if taps is not None:
-            taps.flush(clock.now_s())
             taps.close()
         self._poller.stop()
+
+    @guarded
+    def _last_sound(self) -> None:
+        if self._taps is None or self._call.finished:
+            return
+        self._taps.flush(clock.now_s())
+        # Nobody is expected to speak while it rings, or after the hang-up.
+        if self._answered_at is not None and (quiet := self._taps.dead_air_s) is not None:
+            self._call.annotate({c.TRUNKTRACE_DEAD_AIR_MS: quiet * 1000.0})
 
     def _codec(self) -> str | None:
         codec = self._call.attributes.get(c.RTP_CODEC)
@@ -72,6 +78,8 @@ class LiveMedia:
             self._answered_at = self._call.time_of("answered")
             if self._answered_at is not None:
                 self._poller.answered(self._answered_at)
+                if self._taps is not None:
+                    self._taps.answered(self._answered_at)
         self._tracks.tick(now_s)
         if self._taps is not None:
             self._taps.flush(now_s)

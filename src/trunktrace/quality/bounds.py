@@ -11,7 +11,7 @@ def within(field: str, value: object, low: float, high: float) -> float:
 
     Raises ValueError naming field and bounds for anything else: NaN, a bool, a string, None.
     """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    is_number = not isinstance(value, bool) and isinstance(value, Real)
     # Compared before it is made a float: that raises for an int of any size.
     if not is_number or not low <= cast("float", value) <= high:
         raise ValueError(f"{field} must be a number from {low:g} to {high:g}")

@@ -185,6 +185,8 @@ class TrunkLossEstimator:
 
     def _take(self, step: Step) -> tuple[MediaWindow, ...]:
         if step.unusable or self._is_on_hold(step):
+            if step.unexplained and not self._is_on_hold(step):
+                self._total.unexplained += max(0.0, step.missing)
             return self._pause(counts=not self._is_on_hold(step))
         doubtful = self._doubtful
         if step.doubtful and not self._in_burst:

@@ -74,6 +74,12 @@ class DeadAir:
             self._quiet_since = max(self._quiet_since, ended)
         self._until = max(self._until, until)
 
+    def restart(self, at: float) -> None:
+        """Forget what was until now; from `at` on nobody has spoken."""
+        self._longest = 0.0
+        if self._quiet_since is not None:
+            self._quiet_since = at
+
     @property
     def current_s(self) -> float:
         """Seconds since somebody last spoke; 0 while somebody does, and before anything came."""

@@ -54,6 +54,8 @@ class Step:
     is_exact: bool
     doubtful: bool
     unusable: bool
+    unexplained: bool = False
+    """Few packets came, and at neither end was there a pause: it may be loss or a pause."""
 
     @property
     def duration_s(self) -> float:
@@ -85,6 +87,7 @@ def step_of(
     hole = few or (missing > HOLE_PACKETS and _long_hole(a, b, rate))
     is_exact = a.last_packet_at is not None and b.last_packet_at is not None
     is_clear = is_exact and length <= LONGEST_CLEAR_S and came >= LEAST_BURST_SHARE * expected
+    jumped = _clock_jumped(length, rate, samples_per_s)
     blind = filled is None and length > LONGEST_CLEAR_S
     step = Step(
         start=old.t,
@@ -95,9 +98,8 @@ def step_of(
         jitter_s=b.jitter_s or 0.0,
         is_exact=is_exact,
         doubtful=hole and is_clear,
-        unusable=(
-            paused or blind or (hole and not is_clear) or _clock_jumped(length, rate, samples_per_s)
-        ),
+        unusable=paused or blind or (hole and not is_clear) or jumped,
+        unexplained=few and not paused and not jumped,
     )
     return step, rate
 

@@ -17,6 +17,10 @@ MOST_SURPLUS: Final = 0.03
 MOST_RETURNED: Final = 0.01
 """More than this share (and more than was lost) that came back later is delay."""
 
+MOST_UNEXPLAINED: Final = 0.03
+"""More than this share missing in what was left out as a pause, and may be bursts of loss: then
+what is left says too little of the call."""
+
 MOST_LOSS: Final = 0.4
 """More than this share missing in a whole call is another packet time, or no call."""
 
@@ -64,6 +68,8 @@ class Total:
     filled: float = 0.0
     is_witnessed: bool = True
     pauses: int = 0
+    unexplained: float = 0.0
+    """Packets missing in steps that were left out and may have been loss."""
     slow_steps: int = 0
     slow_missing: float = 0.0
     slow_squares: float = 0.0
@@ -76,6 +82,8 @@ class Total:
         if self.pauses >= 3 and self.pauses * 10.0 > seconds:
             return False
         if self.returned > max(WITNESSED_PACKETS, self.lost, MOST_RETURNED * self.expected):
+            return False
+        if self.unexplained > max(WITNESSED_PACKETS, MOST_UNEXPLAINED * self.expected):
             return False
         return self.missing <= WITNESSED_PACKETS or self._looks_like_loss()
 

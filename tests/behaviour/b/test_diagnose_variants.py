@@ -186,12 +186,12 @@ def test_a_bridge_without_a_jitter_buffer_leaves_it_to_the_estimate(tmp_path):
 
 
 def test_hold_and_silence_are_no_loss_at_any_length(tmp_path):
-    """Held for 3 to 20 s, once or often, and back: never media degradation, no loss above 0.5 %."""
+    """Held for 3 to 20 s, once or often, and back: no finding, no loss above 0.5 %."""
     for length, times in itertools.product((3, 10, 20), (1, 2)):
         silent = tuple((20.0 + 35 * n, 20.0 + 35 * n + length) for n in range(times))
         call = Inbound(Line(talk=100, silent=silent, every=1), seed=70 + length + times)
         for packing in ("all", "agent"):
             folder = call.write(tmp_path / f"{length}-{times}-{packing}", *PACKINGS[packing])
             answer = diagnose(folder)
-            assert LOSS not in modes(answer), (length, times, packing, answer)
+            assert modes(answer) == [], (length, times, packing)
             assert answer["facts"].get("rtp.loss_ratio", 0) <= 0.005, (length, times, packing)
