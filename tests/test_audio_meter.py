@@ -346,6 +346,20 @@ def test_dead_air_at_the_start_counts():
     assert air.longest_s == 3.0
 
 
+def test_dead_air_before_a_restart_is_forgotten():
+    """While it rings nobody is expected to speak; who spoke at the answer was not silent since."""
+    air = DeadAir()
+    air.restart(1.0)
+    assert air.longest_s is None
+    air.note(0.0, 30.0, [])
+    air.restart(29.0)
+    air.note(30.0, 31.0, [])
+    assert air.longest_s == 2.0
+    air.note(31.0, 40.0, [(31.0, 40.0)])
+    air.restart(39.0)
+    assert air.longest_s == 0.0
+
+
 @given(
     st.lists(
         st.tuples(st.floats(0, 100), st.floats(0, 20)).map(lambda p: (p[0], p[0] + p[1])),

@@ -22,7 +22,8 @@ class LiveMedia:
     def __init__(self, room: Any, call: LiveCall, caller: Callable[[], str | None]) -> None:
         self._call = call
         self._taps: AudioTaps | None = None
-        self._answered_at: float | None = None
+        self._talks = False
+        self._over_at = 0.0
         self._poller = MediaPoller(room, call, caller=caller, on_tick=(self._on_tick,))
         self._tracks = Tracks(room, call, caller, self._poller.held)
 
@@ -46,7 +47,7 @@ class LiveMedia:
         """The caller has gone: tell what is left, before the rules look for the last time."""
         self._last_sound()
         self._poller.hung_up()
-        self._answered_at = None
+        self._talks, self._over_at = False, clock.now_s()
 
     @guarded
     def stop(self) -> None:
@@ -63,7 +64,7 @@ class LiveMedia:
             return
         self._taps.flush(clock.now_s())
         # Nobody is expected to speak while it rings, or after the hang-up.
-        if self._answered_at is not None and (quiet := self._taps.dead_air_s) is not None:
+        if self._talks and (quiet := self._taps.dead_air_s) is not None:
             self._call.annotate({c.TRUNKTRACE_DEAD_AIR_MS: quiet * 1000.0})
 
     def _codec(self) -> str | None:
@@ -74,13 +75,18 @@ class LiveMedia:
         if self._call.finished:
             self.stop()
             return
-        if self._answered_at is None:
-            self._answered_at = self._call.time_of("answered")
-            if self._answered_at is not None:
-                self._poller.answered(self._answered_at)
-                if self._taps is not None:
-                    self._taps.answered(self._answered_at)
+        self._look_for_answer()
         self._tracks.tick(now_s)
         if self._taps is not None:
             self._taps.flush(now_s)
         self._call.look()
+
+    def _look_for_answer(self) -> None:
+        answered = None if self._talks else self._call.time_of("answered")
+        # One from before the hang-up is that of the call that is over.
+        if answered is None or answered <= self._over_at:
+            return
+        self._talks = True
+        self._poller.answered(answered)
+        if self._taps is not None:
+            self._taps.answered(answered)

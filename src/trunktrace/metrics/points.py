@@ -110,8 +110,22 @@ def durations(call: EndedCall) -> Iterator[Point]:
     """Setup, post-dial delay, duration and round-trip time, in seconds, where known."""
     labels = call_labels(call.facts)
     for name, key in _SECONDS_OF_CALL:
-        if (value := _number(call.facts, key)) is not None:
-            yield Point(name, value / 1000.0, labels)
+        value_ms = _number(call.facts, key)
+        if value_ms is None and key == c.SIP_CALL_DURATION_MS:
+            value_ms = _talked_ms(call.story)
+        if value_ms is not None:
+            yield Point(name, value_ms / 1000.0, labels)
+
+
+def _talked_ms(story: Story) -> float | None:
+    """From the last answer to the last hang-up, where nobody states the duration."""
+    answered, ended = (
+        max((mark.start for mark in story.marks if mark.kind == kind), default=None)
+        for kind in ("answered", "hangup")
+    )
+    if answered is None or ended is None or ended < answered:
+        return None
+    return (ended - answered) * 1000.0
 
 
 def dropped(call: EndedCall) -> Iterator[Point]:

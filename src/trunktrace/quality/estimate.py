@@ -10,8 +10,9 @@ of under 60 % of 50/s) and the steps beside them; the last step, unless it ends 
 clock that jumped; less than 5 s in all; a rate above 50/s, or under 60 % of it for the whole call;
 a deficit that the jitter buffer never had to fill (another packet time, DTX); many pauses; a
 deficit that mostly came back later (delay, not loss); uneven deficits of looks more than 1.5 s
-apart, where a pause cannot be told from loss; times in which the agent's own packets reached the
-server unevenly: the trunk has no part in that, a starved worker or server and a bad path have.
+apart, where a pause cannot be told from loss; much missing in what may be pauses or bursts; times
+in which the agent's own packets reached the server unevenly: the trunk has no part in that, a
+starved worker or server and a bad path have.
 """
 
 from __future__ import annotations

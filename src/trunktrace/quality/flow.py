@@ -75,10 +75,10 @@ class DeadAir:
         self._until = max(self._until, until)
 
     def restart(self, at: float) -> None:
-        """Forget what was until now; from `at` on nobody has spoken."""
+        """Forget what was before `at` (unix seconds)."""
         self._longest = 0.0
         if self._quiet_since is not None:
-            self._quiet_since = at
+            self._quiet_since = max(self._quiet_since, at)
 
     @property
     def current_s(self) -> float:

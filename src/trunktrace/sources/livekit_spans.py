@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
+from trunktrace import conventions as c
 from trunktrace.belief import Value, believable_text
 from trunktrace.facts import FactFields, Observation, checked, key_of
 from trunktrace.sip import participant as sip
@@ -19,6 +20,7 @@ from trunktrace.sources.draft import MOST_MARKS, Draft
 from trunktrace.sources.jsonlines import Record, list_in, object_in, records, text_in
 from trunktrace.sources.livekit_leg import claims_of, is_sip_kind
 from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.windows import Leg, LossMethod, MediaDirection
 
 NAME: Final = "livekit-spans"
 
@@ -158,7 +160,23 @@ def _take_root(trace: _Trace, span: _Span) -> bool:
         # A number that is not masked is none of ours.
         if key is not None and text is not None and ("number" not in name or "*" in text):
             trace.facts[key] = text
-    return bool(trace.facts)
+    return _take_media(trace, span) or bool(trace.facts)
+
+
+def _take_media(trace: _Trace, span: _Span) -> bool:
+    """What trunktrace wrote of the media of the whole call, as one window of each place."""
+    places: dict[tuple[Leg, MediaDirection], Values] = {}
+    for (leg, direction, measure), key in c.MEDIA_KEYS.items():
+        if key in span.attributes:
+            place = cast("tuple[Leg, MediaDirection]", (leg, direction))
+            places.setdefault(place, {})[measure] = span.attributes[key]
+    estimated = span.attributes.get(c.RTP_LOSS_METHOD) == "estimated"
+    for (leg, direction), measures in places.items():
+        # The agent estimates one thing: the trunk's loss towards it.
+        is_estimate = estimated and (leg, direction) == ("trunk", "in")
+        method: LossMethod = "estimated" if is_estimate else "counted"
+        trace.draft.saw(leg, direction, span.start, span.end, measures, method)
+    return bool(places)
 
 
 def _take_session(trace: _Trace, span: _Span) -> bool:
