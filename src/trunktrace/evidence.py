@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
+from trunktrace.diagnosis.flows import Flows
 from trunktrace.diagnosis.story import Expectation, Story
 from trunktrace.facts import AttributeValues
 from trunktrace.timeline import Attempt, Mark
@@ -24,7 +25,7 @@ REMEMBERED_AGAIN: Final = 64
 """What is told a second time is looked for among so many of the newest."""
 
 LIVE_S: Final = 300.0
-"""While a call goes on the rules look back so far: a look then costs 2 ms in the longest call."""
+"""While a call goes on the rules look back so far: a look costs some milliseconds in any call."""
 
 
 class Evidence:
@@ -32,6 +33,7 @@ class Evidence:
 
     __slots__ = (
         "_attempts",
+        "_flows",
         "_marks",
         "_windows",
         "expected",
@@ -44,6 +46,7 @@ class Evidence:
         self._marks: deque[Mark] = deque(maxlen=MOST_MARKS)
         self._attempts: tuple[Attempt, ...] = ()
         self._windows: dict[tuple[str, str], deque[MediaWindow]] = {}
+        self._flows = Flows()
         self.expected: Expectation | None = None
         self.identity_differs: bool | None = None
         self.must_record: bool | None = None
@@ -68,6 +71,7 @@ class Evidence:
 
     def add_window(self, window: MediaWindow) -> None:
         """Remember a window of any leg; told again, it replaces what it was."""
+        self._flows.add(window)
         place = (window.leg, window.direction)
         kept = self._windows.setdefault(place, deque(maxlen=MOST_WINDOWS))
         for at in _latest(kept):
@@ -91,14 +95,16 @@ class Evidence:
     ) -> Story:
         """Everything so far as one value; `now` is None once the call is over.
 
-        While it goes on, windows that ended more than `LIVE_S` ago are left out.
+        While it goes on, windows that ended more than `LIVE_S` ago are left out, and of them only
+        is told whether packets flowed.
         """
+        since = None if now is None else now - LIVE_S
         expected = self.expected
         if expected is not None:
             expected = dataclasses.replace(expected, caller_matches=caller_matches)
         return Story(
             facts=facts,
-            windows=tuple(self._windows_since(None if now is None else now - LIVE_S)),
+            windows=tuple(self._windows_since(since)),
             marks=tuple(sorted(self._marks, key=attrgetter("start"))),
             attempts=self._attempts,
             sources=sources,
@@ -106,6 +112,8 @@ class Evidence:
             must_record=self.must_record,
             identity_differs=self.identity_differs,
             now=now,
+            windows_since=since,
+            flows={} if since is None else self._flows.told(),
         )
 
     def _windows_since(self, since: float | None) -> Iterator[MediaWindow]:

@@ -11,7 +11,7 @@ from typing import Final
 from trunktrace import conventions as c
 from trunktrace.belief import Rank, Value
 from trunktrace.clock import clock
-from trunktrace.diagnosis.assemble import with_scores
+from trunktrace.diagnosis.scores import with_scores
 from trunktrace.diagnosis.engine import diagnose
 from trunktrace.diagnosis.findings import Diagnosis, Finding
 from trunktrace.diagnosis.report import verdict_facts
@@ -91,7 +91,7 @@ class Watch:
                 "outcome_detail": found.outcome_detail,
             }
             call.observe(facts, source=c.SCOPE_NAME, rank=Rank.HINT)
-            call.annotate(_scores(story))
+            call.annotate(dict(with_scores(story.facts).items() - story.facts.items()))
 
 
 watch: Final = Watch()
@@ -120,15 +120,3 @@ def _tell(call: LiveCall, finding: Finding) -> None:
         end = clock.now_s() if finding.end is None else finding.end
         event[c.TRUNKTRACE_WINDOW_END_UNIX_MS] = round(end * 1000)
     call.add_event(c.EVENT_FAILURE, event)
-
-
-def _scores(story: Story) -> dict[str, Value]:
-    """Our own R and MOS, where codec and loss of the trunk leg are known and nobody else scored."""
-    facts = dict(story.facts)
-    for direction in ("in", "out"):
-        algorithm = c.MEDIA_KEYS["trunk", direction, "mos_algorithm"]
-        if facts.get(algorithm) == c.MOS_ALGORITHM:
-            # Ours, from an earlier look: by now more may be known.
-            for name in ("mos", "r_factor", "mos_algorithm"):
-                facts.pop(c.MEDIA_KEYS["trunk", direction, name], None)
-    return {key: value for key, value in with_scores(facts).items() if key not in facts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trunktrace.diagnosis.assemble import story_of, with_scores
+from trunktrace.diagnosis.assemble import story_of
 from trunktrace.diagnosis.engine import diagnose
 from trunktrace.diagnosis.report import root_facts, verdict_facts
 from trunktrace.facts import Observation
@@ -175,6 +175,18 @@ def test_a_score_needs_codec_and_loss():
     stated = {**facts, "rtp.in.mos": 3.0, "rtp.in.mos_algorithm": "vendor"}
     assert with_scores(stated)["rtp.in.mos_algorithm"] == "vendor"
     assert "rtp.in.r_factor" not in with_scores(stated)
+
+
+def test_a_score_of_ours_is_made_anew():
+    """A later look knows more; what is not known any more is not kept."""
+    first = with_scores({"rtp.codec": "pcmu", "rtp.in.loss_ratio": 0.0})
+    later = with_scores({**first, "rtp.in.loss_ratio": 0.1})
+    assert later == with_scores({"rtp.codec": "pcmu", "rtp.in.loss_ratio": 0.1})
+    assert later["rtp.in.mos"] < first["rtp.in.mos"]
+    assert with_scores({**first, "rtp.codec": "x-unknown"}) == {
+        "rtp.codec": "x-unknown",
+        "rtp.in.loss_ratio": 0.0,
+    }
 
 
 def test_a_report_holds_verdict_and_sources():

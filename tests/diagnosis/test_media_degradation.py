@@ -61,13 +61,6 @@ def test_live_it_has_no_end_while_it_goes_on():
     assert diagnosed(story).findings[0].end is None
 
 
-def test_live_only_the_last_two_minutes_are_looked_at():
-    """A bad minute was told when it was; the end looks at the whole call again."""
-    percents = [9] * 12 + [0] * 60
-    assert found(answered(360, windows=trunk_in(*percents), live=True)) == []
-    assert rules(answered(360, windows=trunk_in(*percents))) == {"MED-1"}
-
-
 def test_a_look_at_a_long_call_is_quick():
     """Two hours of windows of a second: the work does not grow with the square of them."""
     windows_of_a_second = windows("agent", "in", *[loss(0, 50)] * 7200, length=1)

@@ -176,6 +176,18 @@ def test_a_room_that_is_not_connected_is_left_alone():
     assert room.asked == [4, 5, 6]
 
 
+def test_after_the_hang_up_nothing_is_said_of_the_room():
+    """The agent may stay in the room; what it sends there is not what a caller hears."""
+    room = Room(messages_of(CLEAN[0]))
+
+    def tick(now: float) -> None:
+        if now > BEGIN + 5.5:
+            room.remote_participants.clear()
+
+    watch(room, 20, caller=lambda: "caller", on_tick=[tick])
+    assert room.asked == [1, 2, 3, 4, 5]
+
+
 def test_a_livekit_without_statistics_is_no_error():
     """No `get_rtc_stats`: no look, no failure, and the callbacks are called."""
     ticks: list[float] = []

@@ -17,7 +17,6 @@ from trunktrace.diagnosis.failover_loop import path_of
 from trunktrace.diagnosis.story import Story
 from trunktrace.facts import Observation
 from trunktrace.media import MediaBook
-from trunktrace.quality.score import score
 from trunktrace.timeline import Attempt, Mark, MarkKind
 from trunktrace.windows import MediaWindow
 
@@ -199,27 +198,3 @@ def _totals(windows: Iterable[MediaWindow]) -> dict[str, Value]:
     for leg, direction in places:
         facts |= book.root_values(leg, direction)
     return facts
-
-
-def with_scores(facts: Mapping[str, Value]) -> dict[str, Value]:
-    """The facts with R and MOS of the trunk leg (ITU-T G.107), where codec and loss are known.
-
-    A score that a source states stays; where the codec has no published numbers there is none.
-    """
-    codec = facts.get(c.RTP_CODEC)
-    scored = dict(facts)
-    for direction in ("in", "out"):
-        if c.MEDIA_KEYS["trunk", direction, "mos"] in facts:
-            continue
-        loss = facts.get(c.MEDIA_KEYS["trunk", direction, "loss_ratio"])
-        burst = facts.get(c.MEDIA_KEYS["trunk", direction, "burst_ratio"])
-        found = score(
-            codec if isinstance(codec, str) else None,
-            float(loss) if isinstance(loss, int | float) else None,
-            float(burst) if isinstance(burst, int | float) else None,
-        )
-        if found is not None:
-            scored[c.MEDIA_KEYS["trunk", direction, "mos"]] = found.mos
-            scored[c.MEDIA_KEYS["trunk", direction, "r_factor"]] = found.r_factor
-            scored[c.MEDIA_KEYS["trunk", direction, "mos_algorithm"]] = c.MOS_ALGORITHM
-    return scored

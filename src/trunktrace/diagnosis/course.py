@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace import conventions as c
+from trunktrace.diagnosis.flows import Flow, Source
 from trunktrace.diagnosis.story import Story
 from trunktrace.timeline import MarkKind
 from trunktrace.windows import Leg, MediaDirection, MediaWindow
@@ -22,10 +23,6 @@ SLACK_S: Final = 0.5
 LONGEST_SHORT_S: Final = 15.0
 """A longer window speaks about the call, whatever happened within it."""
 
-LIVE_S: Final = 120.0
-"""While a call goes on, older windows are not looked at again: what they showed was told then, and
-the end looks at all of them. So a look costs the same in the second hour as in the first."""
-
 FOREVER: Final = float("inf")
 
 
@@ -36,7 +33,8 @@ class Course:
     `answered` is None where nobody said whether it was. `answered_at` and `ended_at` are None where
     no source gave the time, `ended_at` also while the call goes on. `talk` is the time in which
     media are judged: from the answer to the hang-up, or to now; None where the call is not known to
-    have been answered. `holds` are the times in which media were held.
+    have been answered. `holds` are the times in which media were held. `past` is what is known of the
+    windows that a live story leaves out: empty where it leaves out none.
     """
 
     answered: bool | None
@@ -45,6 +43,7 @@ class Course:
     talk: Interval | None
     holds: tuple[Interval, ...]
     windows: Mapping[Place, tuple[MediaWindow, ...]]
+    past: Mapping[Source, Flow]
 
     def windows_of(self, leg: Leg, direction: MediaDirection) -> tuple[MediaWindow, ...]:
         """The windows of one place."""
@@ -71,10 +70,29 @@ def course_of(story: Story) -> Course:
     holds = tuple(intervals(story, "hold", open_until=ended_at or story.now))
     windows: dict[Place, tuple[MediaWindow, ...]] = {}
     if talk is not None:
-        recent = -FOREVER if story.now is None else story.now - LIVE_S
-        told = [window for window in story.windows if window.end >= recent]
-        windows = _by_place(told, talk, holds)
-    return Course(answered, answered_at, ended_at, talk, holds, windows)
+        windows = _by_place(story.windows, talk, holds)
+    past = _past(story, talk, holds)
+    return Course(answered, answered_at, ended_at, talk, holds, windows, past)
+
+
+def _past(story: Story, talk: Interval | None, holds: Sequence[Interval]) -> Mapping[Source, Flow]:
+    """What is known of the windows of the talk that the story leaves out, holds apart."""
+    since = story.windows_since
+    if since is None or talk is None or talk[0] >= since:
+        return {}
+    return {
+        source: Flow(
+            max(flow.began, talk[0]),
+            None if (until := flow.flowed_until) is not None and until <= talk[0] else until,
+            tuple(
+                (start, end)
+                for start, end in flow.stops
+                if talk[0] <= start < since and not overlap((start, end), holds)
+            ),
+        )
+        for source, flow in story.flows.items()
+        if flow.began < since
+    }
 
 
 def _was_answered(story: Story, answered_at: float | None) -> bool | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.diagnosis.course import Course, Interval, spoken_s
+from trunktrace.diagnosis.flows import Flow
 from trunktrace.diagnosis.series import by_teller
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import OneWay
@@ -166,6 +167,9 @@ def _unheard_since(story: Story) -> float | None:
 def _is_empty(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> bool:
     if not windows or any(window.packet_count for window in windows):
         return False
+    past = [flow for window in windows if (flow := _past(window, course)) is not None]
+    if any(flow.flowed_until is not None for flow in past):
+        return False
     watched = course.unheld((windows[0].start, max(window.end for window in windows)))
     return watched >= limits.dead_at_start_s
 
@@ -202,16 +206,26 @@ def _silence(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> 
 def _trailing(windows: Sequence[MediaWindow], course: Course, limits: OneWay) -> Interval | None:
     assert course.talk is not None
     flowed = [at for at, window in enumerate(windows) if window.packet_count]
+    past = _past(windows[0], course)
+    before = None if past is None else past.flowed_until
     end = min(max(window.end for window in windows), course.talk[1])
-    if not flowed:
-        start = max(course.talk[0], windows[0].start)
+    if not flowed and before is None:
+        start = max(course.talk[0], windows[0].start if past is None else past.began)
         return (start, end) if course.unheld((start, end)) >= limits.dead_at_start_s else None
-    until = flowed[-1] + 1
+    until = flowed[-1] + 1 if flowed else 0
     rest = windows[until:]
-    if not rest or _pauses(windows[flowed[0] : until], limits) >= limits.pauses:
+    pauses = _pauses(windows[flowed[0] : until], limits) if flowed else 0
+    if past is not None:
+        pauses += sum(back - since >= limits.pause_s for since, back in past.stops)
+    if not rest or pauses >= limits.pauses:
         return None
-    start = rest[0].start
+    start = rest[0].start if until or before is None else before
     return (start, end) if course.unheld((start, end)) >= limits.dead_mid_call_s else None
+
+
+def _past(window: MediaWindow, course: Course) -> Flow | None:
+    """What is known of the source of a window before the windows of the story."""
+    return course.past.get((window.leg, window.direction, window.source))
 
 
 def _pauses(windows: Sequence[MediaWindow], limits: OneWay) -> int:

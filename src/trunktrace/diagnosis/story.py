@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trunktrace.belief import Value
+from trunktrace.diagnosis.flows import Flow, Source
 from trunktrace.timeline import Attempt, Mark
 from trunktrace.windows import MediaWindow
 
@@ -34,6 +35,8 @@ class Story:
     `facts` are by attribute key, as on the root call span. `windows` hold every leg and source,
     each with its own; `marks` and `attempts` are in the order of their times. `now` is unix
     seconds while the call goes on, None once it is over and nothing more will come.
+    `windows_since`: windows that ended before are left out, and `flows` says what stays known of
+    them; None where none is.
     `must_record` is whether the operator says that calls are recorded; None is not said.
     `identity_differs` is whether the From user and the asserted identity (P-Asserted-Identity,
     Remote-Party-ID) are two different numbers; None where one is absent, or withheld for privacy.
@@ -48,3 +51,5 @@ class Story:
     must_record: bool | None = None
     identity_differs: bool | None = None
     now: float | None = None
+    windows_since: float | None = None
+    flows: Mapping[Source, Flow] = field(default_factory=dict[Source, Flow])

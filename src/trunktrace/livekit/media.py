@@ -185,6 +185,10 @@ class MediaPoller:
         read = getattr(self._room, "get_rtc_stats", None)
         if read is None or not self._call.is_phone_call or not self._room.isconnected():
             return None
+        caller = None if self._caller is None else self._caller()
+        if caller is not None and caller not in self._room.remote_participants:
+            # Hung up: what the agent sends into an empty room is nobody's call.
+            return None
         theirs, others = self._tracks()
         ssrcs: frozenset[int] | None = None
         counts: bool | None = theirs is not None or self._has_no_track()

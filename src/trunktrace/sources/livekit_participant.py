@@ -26,6 +26,7 @@ from trunktrace.sources.jsonlines import (
     time_in,
 )
 from trunktrace.sources.livekit_leg import SeenLeg, is_sip_kind, texts_of
+from trunktrace.sources.ordered import Key, in_file_order, in_order
 from trunktrace.sources.parsed import Broken, Parsed
 
 NAME: Final = "livekit-participant"
@@ -40,17 +41,19 @@ def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they came."""
     room = _Room()
     broken: list[Broken] = []
-    ignored = 0
-    for number, record in records(data):
-        if isinstance(record, Broken):
-            broken.append(record)
-            continue
+    ordered, ignored = in_order(records(data), broken, _key_of)
+    for number, record in ordered:
         reason = room.take(record)
         if reason is None:
             ignored += 1
         elif reason:
             broken.append(Broken(number, reason))
-    return Parsed(tuple(room.observations()), tuple(broken), ignored)
+    return Parsed(tuple(room.observations()), in_file_order(broken), ignored)
+
+
+def _key_of(record: Record) -> Key | None:
+    at = time_in(record, "t")
+    return None if at is None else (at, 0)
 
 
 class _Room:

@@ -11,6 +11,7 @@ from trunktrace.quality.deltas import SOURCE, agent_windows
 from trunktrace.quality.estimate import estimate_windows
 from trunktrace.quality.rtc import Sample, sample_of
 from trunktrace.sources.jsonlines import Record, list_in, object_in, records, text_in, time_in
+from trunktrace.sources.ordered import Key, in_file_order, in_order
 from trunktrace.sources.parsed import Broken, Parsed
 
 __all__ = ["SOURCE", "parse", "read"]
@@ -37,16 +38,21 @@ def parse(data: bytes) -> Parsed:
 
 
 def read(data: bytes) -> tuple[tuple[Sample, ...], tuple[Broken, ...]]:
-    """The samples of a file, in the order of its lines, and the lines that hold none."""
+    """The samples of a file, in the order of their times, and the lines that hold none."""
     samples: list[Sample] = []
     broken: list[Broken] = []
-    for number, record in records(data):
-        found = record if isinstance(record, Broken) else _sample(record, number)
+    for number, record in in_order(records(data), broken, _key_of)[0]:
+        found = _sample(record, number)
         if isinstance(found, Broken):
             broken.append(found)
         else:
             samples.append(found)
-    return tuple(samples), tuple(broken)
+    return tuple(samples), in_file_order(broken)
+
+
+def _key_of(record: Record) -> Key | None:
+    at = time_in(record, "t")
+    return None if at is None else (at, 0)
 
 
 def _sample(record: Record, number: int) -> Sample | Broken:

@@ -16,6 +16,7 @@ from typing import Final
 from trunktrace.facts import Observation
 from trunktrace.sources.jsonlines import Record, records, text_in, time_in
 from trunktrace.sources.livekit_sip_call import HANDLERS, BridgeCall
+from trunktrace.sources.ordered import Key, in_file_order, in_order
 from trunktrace.sources.parsed import Broken, Parsed
 
 NAME: Final = "livekit-sip"
@@ -34,17 +35,14 @@ def parse(data: bytes) -> Parsed:
     """Every call leg of a log, in the order in which they began."""
     log = BridgeLog()
     broken: list[Broken] = []
-    ignored = 0
-    for number, record in records(data):
-        if isinstance(record, Broken):
-            broken.append(record)
-            continue
+    ordered, ignored = in_order(records(data), broken, _key_of)
+    for number, record in ordered:
         reason = log.take(record)
         if reason is None:
             ignored += 1
         elif reason:
             broken.append(Broken(number, reason))
-    return Parsed(tuple(log.rest()), tuple(broken), ignored)
+    return Parsed(tuple(log.rest()), in_file_order(broken), ignored)
 
 
 class BridgeLog:
@@ -128,6 +126,11 @@ class BridgeLog:
                 self._tell(oldest)
             call = self._calls[call_id] = BridgeCall(NAME, call_id)
         return call
+
+
+def _key_of(record: Record) -> Key | None:
+    at = _time_of(record)
+    return None if at is None else (at, 0)
 
 
 def _time_of(record: Record) -> float | None:

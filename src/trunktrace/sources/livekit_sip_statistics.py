@@ -106,7 +106,8 @@ def _parts(start: float, snapshots: list[Snapshot]) -> Iterator[tuple[float, Sna
     yield start, snapshots[0]
     for before, now in pairwise(snapshots):
         part = now.since(before)
-        if part is not None:
+        # A line that is told again is no window.
+        if part is not None and now.at > before.at:
             yield before.at, part
 
 

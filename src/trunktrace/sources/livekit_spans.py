@@ -57,6 +57,7 @@ class _Span:
 class _Trace:
     draft: Draft
     says_something: bool = False
+    seen: set[str] = field(default_factory=set[str])
     sip_attributes: dict[str, str] = field(default_factory=dict[str, str])
     facts: Values = field(default_factory=dict[str, Value])
     spoken: list[tuple[str, float, float]] = field(default_factory=list[tuple[str, float, float]])
@@ -83,7 +84,9 @@ def parse(data: bytes) -> Parsed:
                 trace = traces[span.trace_id] = _Trace(
                     Draft(NAME, leg="agent", record_id=span.trace_id)
                 )
-            ignored += not _take(trace, span)
+            is_new = span.span_id not in trace.seen
+            trace.seen.add(span.span_id)
+            ignored += not (is_new and _take(trace, span))
     told = [_observation(trace) for trace in traces.values() if trace.says_something]
     return Parsed(tuple(told), tuple(broken), ignored)
 

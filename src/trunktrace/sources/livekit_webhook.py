@@ -15,11 +15,21 @@ from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.jsonlines import Record, list_in, object_in, records, text_in
 from trunktrace.sources.livekit_leg import SeenLeg, is_sip_kind, texts_of
+from trunktrace.sources.ordered import Key, in_file_order, in_order
 from trunktrace.sources.parsed import Broken, Parsed
 
 NAME: Final = "livekit-webhook"
 
 _JOB: Final = re.compile(r"agent-(AJ_[A-Za-z0-9]{4,64})")
+_RANKS: Final = {
+    "room_started": 0,
+    "participant_joined": 0,
+    "egress_started": 0,
+    "room_finished": 2,
+    "participant_left": 2,
+    "participant_connection_aborted": 2,
+    "egress_ended": 2,
+}
 _RECORDING_FAILED: Final = frozenset({"EGRESS_FAILED", "EGRESS_ABORTED", "EGRESS_STARTING"})
 
 
@@ -27,17 +37,21 @@ def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they joined."""
     rooms: dict[str, _Room] = {}
     broken: list[Broken] = []
-    ignored = 0
-    for number, record in records(data):
-        reason = "" if isinstance(record, Broken) else _take(rooms, record)
-        if isinstance(record, Broken):
-            broken.append(record)
-        elif reason is None:
+    ordered, ignored = in_order(records(data), broken, _key_of)
+    for number, record in ordered:
+        reason = _take(rooms, record)
+        if reason is None:
             ignored += 1
         elif reason:
             broken.append(Broken(number, reason))
     told = [one for room in rooms.values() for one in room.observations()]
-    return Parsed(tuple(told), tuple(broken), ignored)
+    return Parsed(tuple(told), in_file_order(broken), ignored)
+
+
+def _key_of(record: Record) -> Key | None:
+    """Whole seconds: of one second, what began stands before what ended."""
+    at = _seconds(record, "createdAt", 1.0)
+    return None if at is None else (at, _RANKS.get(text_in(record, "event") or "", 1))
 
 
 def _take(rooms: dict[str, _Room], record: Record) -> str | None:

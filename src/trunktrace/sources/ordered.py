@@ -1,0 +1,60 @@
+"""Records in the order of their times: a log shipper delivers late, and some lines twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+from trunktrace.sources.jsonlines import Record
+from trunktrace.sources.parsed import Broken
+
+Numbered = tuple[int, Record]
+"""(line, record)"""
+Key = tuple[float, int]
+"""(unix seconds, rank among the records of one time)"""
+
+
+def in_order(
+    records: Iterable[tuple[int, Record | Broken]],
+    broken: list[Broken],
+    key_of: Callable[[Record], Key | None],
+) -> tuple[list[Numbered], int]:
+    """The records in the order of `key_of`, and how many were left out as repetitions.
+
+    Those of one key keep the order of their lines; those without one come first. What is broken
+    goes to `broken`.
+    """
+    kept: list[tuple[Key, int, Record]] = []
+    for number, record in records:
+        if isinstance(record, Broken):
+            broken.append(record)
+        else:
+            kept.append((key_of(record) or (float("-inf"), 0), number, record))
+    kept.sort(key=_key)
+    once = [
+        (number, record) for _, group in groupby(kept, key=_key) for number, record in _once(group)
+    ]
+    return once, len(kept) - len(once)
+
+
+def _key(kept: tuple[Key, int, Record]) -> Key:
+    return kept[0]
+
+
+def _once(group: Iterable[tuple[Key, int, Record]]) -> Iterator[Numbered]:
+    told = list(group)
+    if len(told) == 1:
+        yield told[0][1:]
+        return
+    seen: set[str] = set()
+    for _, number, record in told:
+        text = json.dumps(record, sort_keys=True)
+        if text not in seen:
+            seen.add(text)
+            yield number, record
+
+
+def in_file_order(broken: Iterable[Broken]) -> tuple[Broken, ...]:
+    """What is broken, by its line."""
+    return tuple(sorted(broken, key=lambda one: one.line))

@@ -1,0 +1,39 @@
+"""Files as log shippers deliver them: out of order, and some lines twice."""
+
+from __future__ import annotations
+
+import importlib
+import random
+
+import pytest
+from tests.sources.captured import FILES, NAMES, data
+
+from trunktrace.sources.parsed import Parsed
+
+
+def _parse(source: str, lines: list[bytes]) -> Parsed:
+    module = importlib.import_module("trunktrace.sources." + source.replace("-", "_"))
+    parsed: Parsed = module.parse(b"\n".join(lines))
+    return parsed
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("source", FILES)
+def test_lines_out_of_order_say_the_same(source: str, name: str) -> None:
+    """Each record has its time: the order of the lines is none."""
+    lines = data(name, source).splitlines()
+    expected = _parse(source, lines)
+    for seed in range(3):
+        shuffled = list(lines)
+        random.Random(seed).shuffle(shuffled)
+        assert _parse(source, shuffled) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("source", FILES)
+def test_lines_that_come_twice_say_the_same(source: str, name: str) -> None:
+    """A record that is repeated says nothing new, wherever it stands."""
+    lines = data(name, source).splitlines()
+    expected = _parse(source, lines).observations
+    assert _parse(source, lines * 2).observations == expected
+    assert _parse(source, [line for line in lines for _ in range(2)]).observations == expected
