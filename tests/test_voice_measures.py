@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunktrace.timeline import MARK_KINDS, Mark, MarkKind
-from trunktrace.voice.measures import Transfer, VoiceMeasures, measures_of, recording_delay_ms
+from trunktrace.timeline import MARK_KINDS, Mark, MarkKind, recording_delay_ms
+from trunktrace.voice.measures import Transfer, VoiceMeasures, measures_of
 from trunktrace.voice.transfers import transferred_to
 from trunktrace.voice.turns import TurnBook
 
@@ -92,6 +92,7 @@ def test_recording_delay_is_from_the_answer(started, expected):
     found = recording_delay_ms(marks)
     assert found == (None if expected is None else pytest.approx(expected))
     assert measures_of(marks).recording_start_delay_ms == found
+    assert recording_delay_ms(marks[1:], ANSWERED.start) == found
 
 
 def test_a_stated_recording_delay_stands_where_no_mark_says_it():

@@ -26,8 +26,7 @@ from trunktrace.merge import LEG_KEYS, RESULT_KEYS, Claim, conflict_event, disag
 from trunktrace.redaction import Redaction
 from trunktrace.remembered import Remembered
 from trunktrace.spans import SpanBook, View
-from trunktrace.timeline import Mark
-from trunktrace.voice.measures import recording_delay_ms
+from trunktrace.timeline import Mark, recording_delay_ms
 from trunktrace.windows import MediaWindow
 
 if TYPE_CHECKING:

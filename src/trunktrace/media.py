@@ -99,7 +99,7 @@ class _Sum:
     def _weigh_loss(self, window: MediaWindow) -> None:
         if window.loss_ratio is None or self._by_packets is None:
             return
-        packets = _packets_of(window)
+        packets = packets_of(window)
         if packets is None:
             self._by_packets = None
             return
@@ -107,7 +107,7 @@ class _Sum:
         self._by_packets = (lost + window.loss_ratio * packets, of + packets)
 
 
-def _packets_of(window: MediaWindow) -> int | None:
+def packets_of(window: MediaWindow) -> int | None:
     """How many packets the loss of a window is a share of; None where it does not say."""
     if window.packet_count is None or window.lost_count is None:
         return None

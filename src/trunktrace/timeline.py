@@ -5,6 +5,7 @@ Times are unix seconds. None is unknown, never 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -100,3 +101,21 @@ class Attempt:
     def over(self) -> bool:
         """Whether its end is known."""
         return self.status_code is not None or self.failure is not None
+
+
+def recording_delay_ms(marks: Iterable[Mark], answered_at: float | None = None) -> float | None:
+    """From the answer to the first recorded audio; 0 where it ran before, None where unknown.
+
+    The answer is the first `answered` mark, or `answered_at` (unix seconds) where there is none.
+    """
+    began: float | None = None
+    answered: float | None = None
+    for mark in marks:
+        if mark.kind == "recording":
+            began = mark.start if began is None else min(began, mark.start)
+        elif mark.kind == "answered":
+            answered = mark.start if answered is None else min(answered, mark.start)
+    answered = answered_at if answered is None else answered
+    if began is None or answered is None:
+        return None
+    return max(0.0, began - answered) * 1000.0

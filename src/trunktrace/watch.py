@@ -11,11 +11,10 @@ from typing import Final
 from trunktrace import conventions as c
 from trunktrace.belief import Rank, Value
 from trunktrace.clock import clock
-from trunktrace.diagnosis.scores import with_scores
 from trunktrace.diagnosis.engine import diagnose
 from trunktrace.diagnosis.findings import Diagnosis, Finding
 from trunktrace.diagnosis.report import verdict_facts
-from trunktrace.diagnosis.story import Story
+from trunktrace.diagnosis.scores import with_scores
 from trunktrace.diagnosis.thresholds import Thresholds
 from trunktrace.guard import guarded
 from trunktrace.livecall import LiveCall

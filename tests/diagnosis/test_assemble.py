@@ -7,6 +7,7 @@ import pytest
 from trunktrace.diagnosis.assemble import story_of
 from trunktrace.diagnosis.engine import diagnose
 from trunktrace.diagnosis.report import root_facts, verdict_facts
+from trunktrace.diagnosis.scores import with_scores
 from trunktrace.facts import Observation
 
 from .stories import T0, attempt, clean_media, mark, path, window

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from trunktrace.diagnosis.series import combined, may_reach, samples_of
 from trunktrace.diagnosis.thresholds import Thresholds
+from trunktrace.media import MediaBook
 from trunktrace.windows import MediaWindow
 
 RULES = Thresholds.default().windows
@@ -19,6 +21,7 @@ SEEDS = st.integers(0, 2**32)
 
 def some_windows(seed: int) -> list[MediaWindow]:
     chance = random.Random(seed)
+    direction = chance.choice(("in", "out"))
 
     def ratio() -> float | None:
         return chance.choice([None, 0.0, 0.03, chance.random(), chance.random() / 20])
@@ -34,7 +37,7 @@ def some_windows(seed: int) -> list[MediaWindow]:
         found.append(
             MediaWindow(
                 leg="agent",
-                direction="in",
+                direction=direction,
                 start=start,
                 end=at,
                 packet_count=count(),
@@ -81,3 +84,24 @@ def test_loss_by_the_counts_is_seen_where_the_ratio_says_less(lost):
         loss_ratio=0.0,
     )
     assert may_reach([window], "loss_ratio", 0.06) is (lost == 6)
+
+
+def test_what_the_agent_lost_is_a_share_of_what_it_sent():
+    """As the root says it: of 100 packets sent, of which 10 were lost, a tenth was lost."""
+    lossy = MediaWindow(
+        leg="agent",
+        direction="out",
+        start=0.0,
+        end=2.0,
+        packet_count=100,
+        lost_count=10,
+        loss_ratio=0.1,
+    )
+    clean = replace(lossy, start=2.0, end=5.0, packet_count=150, lost_count=0, loss_ratio=0.0)
+    book = MediaBook()
+    for window in (lossy, clean):
+        book.add(window)
+    assert combined([lossy]).loss_ratio == pytest.approx(0.1)
+    assert combined([lossy, clean]).loss_ratio == pytest.approx(0.04)
+    assert book.root_values("agent", "out")["webrtc.out.loss_ratio"] == pytest.approx(0.04)
+    assert may_reach([lossy], "loss_ratio", 0.1)

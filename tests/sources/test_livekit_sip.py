@@ -420,3 +420,15 @@ def test_new_keys_are_passed_over() -> None:
             record["stats"]["port"] |= {"jitter_buffer_reordered": 7, "deep": {"er": [1]}}
         newer.append({**record, "aNewKey": {"x": None}})
     assert livekit_sip.parse(lines(*newer)) == _parsed(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_post_dial_delay_is_of_calls_that_were_dialled(name: str) -> None:
+    """To a caller the bridge itself says that it rings: that is no delay, and no phone rang."""
+    for one in _parsed(name).observations:
+        told = {"sip.pdd_ms", "sip.ring_ms"} & one.facts.keys()
+        if one.facts["sip.call.direction"] == "inbound":
+            assert not told
+            assert ("sip.setup_ms" in one.facts) == (name in ANSWERED)
+        elif any(mark.kind == "ringing" for mark in one.marks):
+            assert "sip.pdd_ms" in told

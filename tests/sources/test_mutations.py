@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -81,7 +82,8 @@ def test_odd_values_anywhere(source: Source, draw: st.DataObject) -> None:
         paths = _paths(record)
         path = paths[draw.draw(st.integers(0, len(paths) - 1))]
         try:
-            _put(record, path, draw.draw(st.sampled_from(ODD)))
+            # A copy: the next change may go into it.
+            _put(record, path, copy.deepcopy(draw.draw(st.sampled_from(ODD))))
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took that place away
     _check(source, "\n".join(map(json.dumps, records)).encode())

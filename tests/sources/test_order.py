@@ -37,3 +37,11 @@ def test_lines_that_come_twice_say_the_same(source: str, name: str) -> None:
     expected = _parse(source, lines).observations
     assert _parse(source, lines * 2).observations == expected
     assert _parse(source, [line for line in lines for _ in range(2)]).observations == expected
+
+
+@pytest.mark.parametrize("source", FILES)
+def test_records_nested_as_deep_as_can_be_are_compared(source: str) -> None:
+    """Two records of one time, at every depth around the limit of the reader: no exception."""
+    for depth in (*range(900, 1000, 7), *range(960, 1000)):
+        record = b'{"t": 1.5, "ts": 1.5, "x": ' + b"[" * depth + b"]" * depth + b"}"
+        _parse(source, [record, record])

@@ -12,6 +12,7 @@ from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import Thresholds
+from trunktrace.timeline import recording_delay_ms
 
 MODE: Final = "compliance"
 
@@ -27,21 +28,16 @@ def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged,
         return ()
     limits = thresholds.recording
     answered, until = course.talk
-    began = recording_began(story)
-    if began is None:
+    delay_ms = recording_delay_ms(story.marks, answered)
+    if delay_ms is None:
         over = story.now is None or course.ended_at is not None
         if story.must_record and (over or until - answered >= limits.missing_after_s):
             return (_late("REC-2", answered, until if over else None, "not recorded"),)
         return ()
-    delay = began - answered
+    delay = delay_ms / 1000.0
     if delay <= limits.latest_start_s:
         return ()
-    return (_late("REC-1", answered, began, f"recorded {delay:.1f} s after the answer"),)
-
-
-def recording_began(story: Story) -> float | None:
-    """When the first recording of the call began; None where there is none."""
-    return min((mark.start for mark in story.marks if mark.kind == "recording"), default=None)
+    return (_late("REC-1", answered, answered + delay, f"recorded {delay:.1f} s after the answer"),)
 
 
 def _late(rule: str, start: float, end: float | None, detail: str) -> Judged:

@@ -33,8 +33,8 @@ class Course:
     `answered` is None where nobody said whether it was. `answered_at` and `ended_at` are None where
     no source gave the time, `ended_at` also while the call goes on. `talk` is the time in which
     media are judged: from the answer to the hang-up, or to now; None where the call is not known to
-    have been answered. `holds` are the times in which media were held. `past` is what is known of the
-    windows that a live story leaves out: empty where it leaves out none.
+    have been answered. `holds` are the times in which media were held. `past` is what is known of
+    the windows that a live story leaves out: empty where it leaves out none.
     """
 
     answered: bool | None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from trunktrace import conventions as c
 from trunktrace.belief import Value
-from trunktrace.diagnosis.assemble import with_scores
-from trunktrace.diagnosis.compliance import recording_began
 from trunktrace.diagnosis.course import course_of
 from trunktrace.diagnosis.findings import Diagnosis
+from trunktrace.diagnosis.scores import with_scores
 from trunktrace.diagnosis.story import Story
+from trunktrace.timeline import recording_delay_ms
 
 RootValue = Value | list[str]
 
@@ -21,7 +19,7 @@ def root_facts(story: Story, diagnosis: Diagnosis) -> dict[str, RootValue]:
     `trunktrace.failure.evidence` and `trunktrace.sources` are lists; unknown keys are absent.
     """
     facts: dict[str, RootValue] = {**with_scores(story.facts), **verdict_facts(diagnosis)}
-    delay = _recording_delay_ms(story)
+    delay = recording_delay_ms(story.marks, course_of(story).answered_at)
     if delay is not None:
         facts[c.TRUNKTRACE_RECORDING_START_DELAY_MS] = delay
     if story.sources:
@@ -44,14 +42,3 @@ def verdict_facts(diagnosis: Diagnosis) -> dict[str, RootValue]:
         facts[c.TRUNKTRACE_FAILURE_MODE] = worst
         facts[c.TRUNKTRACE_FAILURE_EVIDENCE] = sorted(rules)
     return facts
-
-
-def _recording_delay_ms(story: Story) -> float | None:
-    """From the answer to the first recorded audio; 0 where the recording ran before."""
-    began, answered = recording_began(story), course_of(story).answered_at
-    if began is None or answered is None:
-        return None
-    return max(_NONE_MS, (began - answered) * 1000.0)
-
-
-_NONE_MS: Final = 0.0

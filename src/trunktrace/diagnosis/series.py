@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from trunktrace.diagnosis.thresholds import Windowing
+from trunktrace.media import packets_of
 from trunktrace.windows import LossMethod, MediaWindow
 
 
@@ -97,9 +98,9 @@ def combined(
         return _mean(windows, name) if measure is None or measure == name else None
 
     packets, lost = _sum(windows, "packet_count"), _sum(windows, "lost_count")
-    loss = mean("loss_ratio")
-    if loss is not None and packets is not None and lost is not None and packets + lost > 0:
-        loss = lost / (packets + lost)
+    loss, of = mean("loss_ratio"), _packets_of(windows)
+    if loss is not None and lost is not None and of:
+        loss = lost / of
     return Sample(
         start=windows[0].start,
         end=windows[-1].end,
@@ -121,10 +122,22 @@ def may_reach(windows: Iterable[MediaWindow], measure: str, limit: float) -> boo
         value: float | None = getattr(window, measure)
         if value is not None and value >= least:
             return True
-        lost, packets = window.lost_count, window.packet_count
-        if measure == "loss_ratio" and lost and lost >= least * ((packets or 0) + lost):
-            return True
+        if measure == "loss_ratio" and window.lost_count:
+            of = packets_of(window)
+            if of is not None and window.lost_count >= least * of:
+                return True
     return False
+
+
+def _packets_of(windows: Sequence[MediaWindow]) -> int | None:
+    """How many packets the loss is a share of; None unless every window says so."""
+    total = 0
+    for window in windows:
+        of = packets_of(window)
+        if of is None:
+            return None
+        total += of
+    return total
 
 
 def _sum(windows: Sequence[MediaWindow], name: str) -> int | None:

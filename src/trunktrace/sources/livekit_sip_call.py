@@ -268,9 +268,12 @@ class BridgeCall:
     def _signalling(self) -> None:
         draft, millis = self._draft, self.millis
         ringing, accepting = millis.get("inviteToRingingMs"), millis.get("inviteToAcceptMs")
-        draft.say(setup_ms=accepting, pdd_ms=ringing)
-        if ringing is not None and accepting is not None and accepting >= ringing:
-            draft.say(ring_ms=accepting - ringing)
+        draft.say(setup_ms=accepting)
+        # To a caller the bridge itself says that it rings, within milliseconds: no phone does.
+        if self.direction == "outbound":
+            draft.say(pdd_ms=ringing)
+            if ringing is not None and accepting is not None and accepting >= ringing:
+                draft.say(ring_ms=accepting - ringing)
         invited = self.invite_at
         draft.happened("invite", invited)
         if invited is not None and ringing is not None:

