@@ -103,29 +103,6 @@ def test_a_stated_recording_delay_stands_where_no_mark_says_it():
     assert late.recording_start_delay_ms == pytest.approx(2000.0)
 
 
-@pytest.mark.parametrize(
-    "marks, expected",
-    [
-        ([mark("agent_speaking", 11.0, 12.0), mark("user_speaking", 12.5, 14.0)], 6.0),
-        ([mark("agent_speaking", 17.0, 20.0)], 7.0),
-        ([mark("agent_speaking", 10.0, 12.0), mark("user_speaking", 11.0, 19.0)], 1.0),
-        ([mark("agent_speaking", 10.0, 12.0), mark("hold", 12.0, 20.0)], 0.0),
-        ([mark("agent_speaking", 5.0, 12.0), mark("user_speaking", 13.0, None)], 1.0),
-        ([mark("hold", 11.0, 12.0)], None),
-    ],
-)
-def test_dead_air_is_the_longest_silence_of_both(marks, expected):
-    """Between answer and hang-up, time on hold left out; None where nobody watched."""
-    found = measures_of([ANSWERED, *marks, mark("hangup", 20.0)]).dead_air_s
-    assert found == (None if expected is None else pytest.approx(expected))
-
-
-def test_dead_air_of_a_call_whose_end_is_not_known_goes_to_the_last_speech():
-    """Silence after the last word is no dead air while the call may be over."""
-    marks = [ANSWERED, mark("agent_speaking", 12.0, 13.0), mark("user_speaking", 14.0, 15.0)]
-    assert measures_of(marks).dead_air_s == pytest.approx(2.0)
-
-
 _TIMES = st.floats(0, 1e5, allow_nan=False)
 _MARKS = st.lists(
     st.builds(
@@ -143,7 +120,7 @@ _MARKS = st.lists(
 def test_measures_are_the_same_in_any_order_and_never_negative(marks, order: random.Random):
     """Marks of every kind and value give numbers that can be true, whatever their order."""
     found = measures_of(marks)
-    for number in (found.time_to_first_audio_s, found.dead_air_s, found.recording_start_delay_ms):
+    for number in (found.time_to_first_audio_s, found.recording_start_delay_ms):
         assert number is None or number >= 0
     assert all(0 <= value < float("inf") for value in found.response_times_s)
     shuffled = list(marks)

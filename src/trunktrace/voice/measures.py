@@ -33,8 +33,7 @@ class VoiceMeasures:
 
     `time_to_first_audio_s` is from the answer to the first agent audio after it, 0 where that was
     flowing already; None where no answer or no agent audio is known. `response_times_s` has one
-    entry for each answer of the agent whose question's end is known. `dead_air_s` is the longest
-    time between answer and hang-up in which neither spoke; None where nobody watched who spoke.
+    entry for each answer of the agent whose question's end is known.
     `recording_start_delay_ms` is from the answer to the first recorded audio, 0 where it ran
     before; None where no recording or no answer is known. The counts are 0 where nothing happened.
     """
@@ -48,7 +47,6 @@ class VoiceMeasures:
     transfers: tuple[Transfer, ...] = ()
     tasks: tuple[str, ...] = ()
     recording_start_delay_ms: float | None = None
-    dead_air_s: float | None = None
 
 
 def measures_of(marks: Iterable[Mark], facts: Mapping[str, object] | None = None) -> VoiceMeasures:
@@ -68,7 +66,6 @@ def measures_of(marks: Iterable[Mark], facts: Mapping[str, object] | None = None
         transfers=tuple(_transfers(ordered)),
         tasks=tuple(mark.value for mark in ordered if mark.kind == "task"),
         recording_start_delay_ms=_recording_delay(ordered, facts or {}),
-        dead_air_s=_dead_air(ordered, answered),
     )
 
 
@@ -119,18 +116,3 @@ def _recording_delay(marks: Sequence[Mark], facts: Mapping[str, object]) -> floa
         return delay
     stated = facts.get(c.TRUNKTRACE_RECORDING_START_DELAY_MS)
     return float(stated) if isinstance(stated, (int, float)) else None
-
-
-def _dead_air(marks: Sequence[Mark], answered: float | None) -> float | None:
-    # A call on hold is quiet for a reason.
-    speech = _of_kind(marks, "user_speaking", "agent_speaking", "hold")
-    if answered is None or all(mark.kind == "hold" for mark in speech):
-        return None
-    end = _first_start([m for m in marks if m.start >= answered], "hangup")
-    if end is None:
-        end = max(mark.start if mark.end is None else mark.end for mark in speech)
-    quiet_since, longest = answered, 0.0
-    for mark in speech:
-        longest = max(longest, min(mark.start, end) - quiet_since)
-        quiet_since = max(quiet_since, end if mark.end is None else mark.end)
-    return max(longest, end - quiet_since)
