@@ -27,14 +27,20 @@ class Follower:
         command = ["-m", "trunktrace", "parse", "livekit-sip", argument, "--follow"]
         with self.out.open("wb") as out, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-u", *command], stdout=out, stderr=errors, stdin=stdin
+                [sys.executable, "-u", *command],
+                stdout=out,
+                stderr=errors,
+                stdin=stdin,
+                # What runs in the background ignores SIGINT, and so would its children.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def lines(self, count: int) -> list[dict]:
         """Wait until `count` lines were printed."""
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
-            found = self.out.read_text().splitlines()
+            text = self.out.read_text()
+            found = text[: text.rfind("\n") + 1].splitlines()  # the last may be half written
             if len(found) >= count:
                 return [json.loads(line) for line in found]
             assert self.process.poll() is None or len(found) >= count, self.errors()
