@@ -15,6 +15,13 @@ from . import captured
 from .console import NUMBER
 
 SECONDS = 20.0
+PROGRAM = """
+import signal
+from trunktrace.cli import main
+# A test run in the background ignores SIGINT, and so would its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
 
 
 class Follower:
@@ -24,15 +31,10 @@ class Follower:
         self.out = Path(f"{source}.out") if isinstance(source, Path) else Path(source)
         argument = str(source) if isinstance(source, Path) else "-"
         self._errors = Path(f"{self.out}.err")
-        command = ["-m", "trunktrace", "parse", "livekit-sip", argument, "--follow"]
+        command = ["-c", PROGRAM, "parse", "livekit-sip", argument, "--follow"]
         with self.out.open("wb") as out, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-u", *command],
-                stdout=out,
-                stderr=errors,
-                stdin=stdin,
-                # What runs in the background ignores SIGINT, and so would its children.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                [sys.executable, "-u", *command], stdout=out, stderr=errors, stdin=stdin
             )
 
     def lines(self, count: int) -> list[dict]:
