@@ -7,6 +7,7 @@ somebody counted, no estimate is a finding.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -99,6 +100,19 @@ def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged,
     return tuple(_blamed(found))
 
 
+def _in_words(troubles: Sequence[Trouble]) -> str:
+    """What each rule saw in its longest episode: the parts of a call say no more than the whole."""
+
+    def length_s(trouble: Trouble) -> float:
+        end = trouble.episode.end
+        return math.inf if end is None else end - trouble.episode.start
+
+    seen: dict[str, str] = {}
+    for trouble in sorted(troubles, key=length_s, reverse=True):
+        seen.setdefault(trouble.rule, trouble.what)
+    return ", ".join(dict.fromkeys(seen.values()))
+
+
 def _judged(
     leg: Leg, direction: MediaDirection, troubles: Sequence[Trouble], story: Story, course: Course
 ) -> Judged:
@@ -114,7 +128,7 @@ def _judged(
         direction=direction,
         start=min(trouble.episode.start for trouble in troubles),
         end=over,
-        detail=", ".join(dict.fromkeys(trouble.what for trouble in troubles)),
+        detail=_in_words(troubles),
     )
     state = "bad" if any(trouble.bad for trouble in troubles) else "degraded"
     return Judged(finding, _fault(finding), state)
