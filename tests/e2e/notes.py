@@ -29,7 +29,9 @@ def read(path: Path, event: str | None = None, **fields: Any) -> list[dict[str, 
     """The notes so far, those of `event` with these `fields` only."""
     if not path.exists():
         return []
-    every = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    text = path.read_text("utf-8")
+    # What is being written now is read the next time.
+    every = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
     return [
         one
         for one in every

@@ -105,7 +105,8 @@ class Worker:
     def log_lines(self, logger: str = "trunktrace") -> list[dict[str, Any]]:
         """What a logger of the program wrote (livekit-agents writes its log as JSON lines)."""
         text = self.log.read_text("utf-8", "replace")
-        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        written = text[: text.rfind("\n") + 1]
+        lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
         return [line for line in lines if str(line.get("name", "")).partition(".")[0] == logger]
 
     def launch(self) -> None:
