@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from opentelemetry.sdk.trace import TracerProvider
@@ -15,6 +16,8 @@ from trunktrace.export.redacting import RedactingExporter
 from trunktrace.guard import warn_once
 from trunktrace.processor import CallSpanProcessor
 from trunktrace.redaction import Redaction
+
+Made = TypeVar("Made")
 
 _GRPC_PORT: Final = 4317
 _EXPORTERS: Final = "opentelemetry_traces_exporter"
@@ -95,29 +98,44 @@ def _port(endpoint: str) -> int | None:
 
 def preload() -> None:
     """Import what `provider_from_environment` will need: gRPC alone takes 0.2 s."""
-    for name in exporter_names():
-        for found in entry_points(group=_EXPORTERS, name=name):
+    load_all(_EXPORTERS, exporter_names())
+
+
+def load_all(group: str, names: tuple[str, ...]) -> None:
+    """Import the installed exporters of these names."""
+    for name in names:
+        for found in entry_points(group=group, name=name):
             found.load()
 
 
 def _exporter(name: str) -> SpanExporter | None:
-    for found in entry_points(group=_EXPORTERS, name=name):
+    return made(name, _EXPORTERS, "OTEL_TRACES_EXPORTER", _new)
+
+
+def _new(kind: Any) -> SpanExporter:
+    exporter: SpanExporter = kind()
+    return exporter
+
+
+def made(name: str, group: str, variable: str, make: Callable[[Any], Made]) -> Made | None:
+    """What `make` makes of the installed exporter of that name; None, told once, if it cannot."""
+    for found in entry_points(group=group, name=name):
         try:
-            exporter: SpanExporter = found.load()()
+            return make(found.load())
         except Exception as error:
             warn_once(
-                f"exporter:{name}",
-                "trunktrace: the exporter %r of OTEL_TRACES_EXPORTER cannot be made (%s: %s); left "
-                "out",
+                f"{group}:{name}",
+                "trunktrace: the exporter %r of %s cannot be made (%s: %s); left out",
                 name,
+                variable,
                 type(error).__name__,
                 error,
             )
             return None
-        return exporter
     warn_once(
-        f"exporter:{name}",
-        "trunktrace: OTEL_TRACES_EXPORTER asks for %r, which is not installed; left out",
+        f"{group}:{name}",
+        "trunktrace: %s asks for %r, which is not installed; left out",
+        variable,
         name,
     )
     return None

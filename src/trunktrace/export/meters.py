@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections.abc import Iterator
-from importlib.metadata import entry_points
+from functools import partial
 from typing import Any, Final
 
 from opentelemetry.sdk.metrics import (
@@ -24,7 +23,13 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
-from trunktrace.export.environment import first_set, names_asked_for, sdk_disabled
+from trunktrace.export.environment import (
+    first_set,
+    load_all,
+    made,
+    names_asked_for,
+    sdk_disabled,
+)
 from trunktrace.guard import warn_once
 
 EXPORT_EVERY_MS: Final = 15_000.0
@@ -60,7 +65,11 @@ def meter_provider_from_environment() -> MeterProvider | None:
     """
     if sdk_disabled():
         return None
-    readers = [reader for name in metric_exporter_names() for reader in _readers(name)]
+    asked_for = (
+        made(name, _EXPORTERS, _VARIABLE, partial(_reader, name))
+        for name in metric_exporter_names()
+    )
+    readers = [reader for reader in asked_for if reader is not None]
     return MeterProvider(readers, resource=_resource()) if readers else None
 
 
@@ -71,31 +80,7 @@ def metric_exporter_names() -> tuple[str, ...]:
 
 def preload() -> None:
     """Import what `meter_provider_from_environment` will need."""
-    for name in metric_exporter_names():
-        for found in entry_points(group=_EXPORTERS, name=name):
-            found.load()
-
-
-def _readers(name: str) -> Iterator[MetricReader]:
-    for found in entry_points(group=_EXPORTERS, name=name):
-        try:
-            yield _reader(name, found.load())
-        except Exception as error:
-            warn_once(
-                f"metrics exporter:{name}",
-                "trunktrace: the exporter %r of %s cannot be made (%s: %s); left out",
-                name,
-                _VARIABLE,
-                type(error).__name__,
-                error,
-            )
-        return
-    warn_once(
-        f"metrics exporter:{name}",
-        "trunktrace: %s asks for %r, which is not installed; left out",
-        _VARIABLE,
-        name,
-    )
+    load_all(_EXPORTERS, metric_exporter_names())
 
 
 def _reader(name: str, kind: Any) -> MetricReader:

@@ -21,13 +21,12 @@ from trunktrace.sources.jsonlines import (
     count_in,
     number_in,
     object_in,
-    records,
     text_in,
     time_in,
 )
 from trunktrace.sources.livekit_leg import SeenLeg, is_sip_kind, texts_of
-from trunktrace.sources.ordered import Key, in_file_order, in_order
-from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.ordered import Key, take_in_order
+from trunktrace.sources.parsed import Parsed
 
 NAME: Final = "livekit-participant"
 
@@ -40,15 +39,8 @@ _MOST_STRANGERS: Final = 1000
 def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they came."""
     room = _Room()
-    broken: list[Broken] = []
-    ordered, ignored = in_order(records(data), broken, _key_of)
-    for number, record in ordered:
-        reason = room.take(record)
-        if reason is None:
-            ignored += 1
-        elif reason:
-            broken.append(Broken(number, reason))
-    return Parsed(tuple(room.observations()), in_file_order(broken), ignored)
+    broken, ignored = take_in_order(data, _key_of, room.take)
+    return Parsed(tuple(room.observations()), broken, ignored)
 
 
 def _key_of(record: Record) -> Key | None:

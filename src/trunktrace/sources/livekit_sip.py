@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.jsonlines import Record, records, text_in, time_in
+from trunktrace.sources.jsonlines import Record, text_in, time_in
 from trunktrace.sources.livekit_sip_call import HANDLERS, BridgeCall
-from trunktrace.sources.ordered import Key, in_file_order, in_order
-from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.ordered import Key, take_in_order
+from trunktrace.sources.parsed import Parsed
 
 NAME: Final = "livekit-sip"
 
@@ -34,15 +34,8 @@ _MOST_TOLD: Final = 10_000
 def parse(data: bytes) -> Parsed:
     """Every call leg of a log, in the order in which they began."""
     log = BridgeLog()
-    broken: list[Broken] = []
-    ordered, ignored = in_order(records(data), broken, _key_of)
-    for number, record in ordered:
-        reason = log.take(record)
-        if reason is None:
-            ignored += 1
-        elif reason:
-            broken.append(Broken(number, reason))
-    return Parsed(tuple(log.rest()), in_file_order(broken), ignored)
+    broken, ignored = take_in_order(data, _key_of, log.take)
+    return Parsed(tuple(log.rest()), broken, ignored)
 
 
 class BridgeLog:

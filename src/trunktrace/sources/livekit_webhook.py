@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import Record, list_in, object_in, records, text_in
+from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
 from trunktrace.sources.livekit_leg import SeenLeg, is_sip_kind, texts_of
-from trunktrace.sources.ordered import Key, in_file_order, in_order
-from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.ordered import Key, take_in_order
+from trunktrace.sources.parsed import Parsed
 
 NAME: Final = "livekit-webhook"
 
@@ -36,16 +37,9 @@ _RECORDING_FAILED: Final = frozenset({"EGRESS_FAILED", "EGRESS_ABORTED", "EGRESS
 def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they joined."""
     rooms: dict[str, _Room] = {}
-    broken: list[Broken] = []
-    ordered, ignored = in_order(records(data), broken, _key_of)
-    for number, record in ordered:
-        reason = _take(rooms, record)
-        if reason is None:
-            ignored += 1
-        elif reason:
-            broken.append(Broken(number, reason))
+    broken, ignored = take_in_order(data, _key_of, partial(_take, rooms))
     told = [one for room in rooms.values() for one in room.observations()]
-    return Parsed(tuple(told), in_file_order(broken), ignored)
+    return Parsed(tuple(told), broken, ignored)
 
 
 def _key_of(record: Record) -> Key | None:

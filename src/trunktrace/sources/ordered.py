@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
-from trunktrace.sources.jsonlines import Record
+from trunktrace.sources.jsonlines import Record, records
 from trunktrace.sources.parsed import Broken
 
 Numbered = tuple[int, Record]
@@ -15,8 +15,27 @@ Key = tuple[float, int]
 """(unix seconds, rank among the records of one time)"""
 
 
+Take = Callable[[Record], str | None]
+"""Takes a record; why it could not be read: empty if it was, None if it says nothing of a call."""
+
+
+def take_in_order(
+    data: bytes, key_of: Callable[[Record], Key | None], take: Take
+) -> tuple[tuple[Broken, ...], int]:
+    """Have each record of a file taken, in order: what is broken, and how many say nothing."""
+    broken: list[Broken] = []
+    ordered, ignored = in_order(records(data), broken, key_of)
+    for number, record in ordered:
+        reason = take(record)
+        if reason is None:
+            ignored += 1
+        elif reason:
+            broken.append(Broken(number, reason))
+    return in_file_order(broken), ignored
+
+
 def in_order(
-    records: Iterable[tuple[int, Record | Broken]],
+    numbered: Iterable[tuple[int, Record | Broken]],
     broken: list[Broken],
     key_of: Callable[[Record], Key | None],
 ) -> tuple[list[Numbered], int]:
@@ -26,7 +45,7 @@ def in_order(
     goes to `broken`.
     """
     kept: list[tuple[Key, int, Record]] = []
-    for number, record in records:
+    for number, record in numbered:
         if isinstance(record, Broken):
             broken.append(record)
         else:
