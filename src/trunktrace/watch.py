@@ -12,7 +12,7 @@ from trunktrace import conventions as c
 from trunktrace.belief import Rank, Value
 from trunktrace.clock import clock
 from trunktrace.diagnosis.engine import diagnose
-from trunktrace.diagnosis.findings import Diagnosis, Finding
+from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.report import verdict_facts
 from trunktrace.diagnosis.scores import with_scores
 from trunktrace.diagnosis.thresholds import Thresholds
@@ -97,11 +97,6 @@ class Watch:
 
 watch: Final = Watch()
 """The watch of this process."""
-
-
-def diagnosis_of(call: LiveCall) -> Diagnosis:
-    """What the last look found; nothing where nobody has looked."""
-    return call.diagnosis or Diagnosis()
 
 
 def _tell(call: LiveCall, finding: Finding) -> None:

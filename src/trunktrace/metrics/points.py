@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -228,11 +228,6 @@ def _turns(measures: VoiceMeasures, labels: Facts) -> Iterator[Point]:
 
 GROUPS: Final = (invites, durations, dropped, media, failures, voice)
 """What a call adds, group by group: one that fails takes no other with it."""
-
-
-def points_of(call: EndedCall) -> Iterable[Point]:
-    """Everything that one call adds."""
-    return (point for group in GROUPS for point in group(call))
 
 
 def _number(facts: Facts, key: str) -> float | None:
