@@ -66,7 +66,7 @@ SIP_CALL_DIRECTION: Final = _define("sip.call.direction", "string", "inherited",
 SIP_RESPONSE_STATUS_CODE: Final = _define("sip.response.status_code", "int", "inherited", "final answer to the INVITE: 200 once answered, else the failure code", source="livekit, carrier")
 RTP_CODEC: Final = _define("rtp.codec", "string", "inherited", "lower-case IANA subtype negotiated on the trunk leg: `pcmu`, `g722`", source="bridge log, carrier, user")
 RTP_LOSS_RATIO: Final = _define("rtp.loss_ratio", "double", "inherited", "trunk-leg loss of the part of the call that the span belongs to: spans of a turn, towards the agent over the caller's speech; `tts_*` and `agent_speaking`, towards the caller over their own time; others, towards the agent over their own time; root, the worse direction of the whole call", unit="1", source="bridge, carrier, estimate")
-RTP_LOSS_METHOD: Final = _define("rtp.loss_method", "string", "inherited", "beside every `rtp.loss_ratio`: `counted` by a receiver on that leg, or `estimated` by the agent from its packet rate", source="as rtp.loss_ratio")
+RTP_LOSS_METHOD: Final = _define("rtp.loss_method", "string", "inherited", "beside every `rtp.loss_ratio`: `counted` by a receiver on that leg, `derived` from what its record holds instead of a count (a mean interval, whole percents), or `estimated` by the agent from its packet rate", source="as rtp.loss_ratio")
 
 # Root call span only ---------------------------------------------------------------------------
 TRUNK_ID: Final = _define("trunk.id", "string", "root", "LiveKit `ST_`, Twilio `TK`, Telnyx connection id", source="livekit")
@@ -106,6 +106,8 @@ RTP_CLOCK_RATE_HZ: Final = _define("rtp.clock_rate_hz", "int", "root", "RTP cloc
 RTP_PTIME_MS: Final = _define("rtp.ptime_ms", "int", "root", "packet time", unit="ms")
 RTP_RTT_MS: Final = _define("rtp.rtt_ms", "double", "root", "round-trip time of the trunk leg, mean", unit="ms")
 RTP_RTT_MAX_MS: Final = _define("rtp.rtt_max_ms", "double", "root", "round-trip time of the trunk leg, largest", unit="ms")
+PSTN_RTT_MS: Final = _define("pstn.rtt_ms", "double", "root", "round-trip time beyond the edge", unit="ms", source="PBX, SBC, carrier")
+PSTN_LOSS_METHOD: Final = _define("pstn.loss_method", "string", "root", "beside a loss beyond the edge: `counted`, or `derived` from what its record holds instead of a count", source="as pstn.{in,out}.loss_ratio")
 WEBRTC_RTT_MS: Final = _define("webrtc.rtt_ms", "double", "root", "round-trip time of the agent leg", unit="ms")
 WEBRTC_IN_CONCEALMENT_RATIO: Final = _define("webrtc.in.concealment_ratio", "double", "root", "share of samples that the agent's jitter buffer made up", unit="1")
 TRUNKTRACE_MEDIA_STATE: Final = _define("trunktrace.media.state", "string", "root", "`good`, `degraded`, `bad`, `one_way`")
@@ -169,7 +171,13 @@ _MEDIA: Final[tuple[tuple[str, Type, str | None, str], ...]] = (
 )  # fmt: skip
 _PREFIX: Final = {"trunk": "rtp", "agent": "webrtc", "pstn": "pstn"}
 _PLACES: Final = {"trunk": "the trunk leg", "agent": "the agent leg", "pstn": "beyond the edge"}
-_SUFFIXES_ELSEWHERE: Final = frozenset({"loss_ratio", "jitter_ms"})
+_SUFFIXES: Final = {
+    "trunk": frozenset(suffix for suffix, *_ in _MEDIA),
+    "agent": frozenset({"loss_ratio", "jitter_ms"}),
+    "pstn": frozenset(suffix for suffix, *_ in _MEDIA)
+    - {"clipping_ratio", "silence_ratio", "level_dbfs", "gap_count"},
+}
+"""What has a key on each leg: beyond the edge, what a carrier, PBX or SBC counts there."""
 
 
 def _define_media() -> dict[tuple[str, str, str], str]:
@@ -177,7 +185,7 @@ def _define_media() -> dict[tuple[str, str, str], str]:
     for leg, prefix in _PREFIX.items():
         for direction, towards in (("in", "the agent"), ("out", "the caller")):
             for suffix, type, unit, brief in _MEDIA:
-                if leg != "trunk" and suffix not in _SUFFIXES_ELSEWHERE:
+                if suffix not in _SUFFIXES[leg]:
                     continue
                 keys[leg, direction, suffix] = _define(
                     f"{prefix}.{direction}.{suffix}",
@@ -194,7 +202,11 @@ MEDIA_KEYS: Final = _define_media()
 
 MEDIA_KEYS["agent", "in", "concealment_ratio"] = WEBRTC_IN_CONCEALMENT_RATIO
 
-ROUND_TRIP_KEYS: Final = {("trunk", "rtt_ms"): RTP_RTT_MS, ("agent", "rtt_ms"): WEBRTC_RTT_MS}
+ROUND_TRIP_KEYS: Final = {
+    ("trunk", "rtt_ms"): RTP_RTT_MS,
+    ("agent", "rtt_ms"): WEBRTC_RTT_MS,
+    ("pstn", "rtt_ms"): PSTN_RTT_MS,
+}
 """(leg, fact) to key, for what has no direction."""
 
 ATTRIBUTES: Final[dict[str, Attribute]] = dict(_table)

@@ -32,6 +32,7 @@ __all__ = [
     "Attempt",
     "AttributeValues",
     "CallFacts",
+    "End",
     "FactFields",
     "Leg",
     "Mark",
@@ -43,6 +44,9 @@ __all__ = [
 ]
 
 AttributeValues = Mapping[str, Value]
+
+End = Literal["caller", "callee"]
+"""The two ends of a call, as its INVITE names them."""
 
 
 class FactFields(TypedDict, total=False):
@@ -217,6 +221,11 @@ class Observation:
     `claims` are what a `Directory` may name carrier, route and region by: participant attributes
     and headers by LiveKit's names (`carrier.name`, `sip.h.x-route`, `sip.hostname`), without those
     of persons, and with every number masked. `identity_differs` as in `diagnosis.story.Story`.
+
+    `untimed` are media facts of the whole call in a record that does not say when it was: `start`
+    and `end` are 0. `bridge_end` is the end of the call that was taken to face the bridge by a
+    record of an element between both ends (a PBX, a proxy), and `bridge_end_by` how that was known;
+    None for a source that stands at one end. `sources.ends.turned` gives the other reading.
     """
 
     source: str
@@ -232,6 +241,9 @@ class Observation:
     attempts: tuple[Attempt, ...] = ()
     claims: Mapping[str, str] = field(default_factory=dict[str, str])
     identity_differs: bool | None = None
+    untimed: tuple[MediaWindow, ...] = ()
+    bridge_end: End | None = None
+    bridge_end_by: Literal["configured", "told", "assumed"] = "assumed"
 
 
 _STATEMENTS: Final = ("record_media", "record_task", "record_recording", "expect")

@@ -13,7 +13,13 @@ from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.belief import Value
-from trunktrace.windows import LossMethod, MediaDirection, MediaWindow, same_window
+from trunktrace.windows import (
+    LOSS_METHODS,
+    LossMethod,
+    MediaDirection,
+    MediaWindow,
+    same_window,
+)
 
 LONGEST_WINDOW_S: Final = 15.0
 """A longer window says nothing about a turn; it goes to the root and the record only."""
@@ -38,9 +44,6 @@ Teller = tuple[LossMethod, str]
 """(method, source) of a window."""
 Disagreement = tuple[str, tuple[Value, str], tuple[Value, str]]
 """(key, (value kept, source), (value refused, source))"""
-
-_METHODS: Final[tuple[LossMethod, ...]] = ("counted", "estimated")
-"""A count comes first: it replaces an estimate."""
 
 _COUNTS: Final = frozenset(
     {"packet_count", "lost_count", "discarded_count", "gap_count", "ignored_count"}
@@ -194,7 +197,7 @@ class MediaBook:
         """The trunk leg's loss within these times; None where windows cover less than half."""
         if not times:
             return None
-        for method in _METHODS:
+        for method in LOSS_METHODS:
             for (towards, teller), recent in self._recent.items():
                 if towards == direction and teller[0] == method:
                     found = _weighted(_near(recent, times), times)
@@ -230,7 +233,7 @@ class MediaBook:
     def _tellers(self, leg: str, direction: str) -> Iterator[tuple[Teller, dict[str, Value]]]:
         """What each teller says of the whole, those who count first."""
         told = self._totals.get((leg, direction), {})
-        for method in _METHODS:
+        for method in LOSS_METHODS:
             for teller, totals in told.items():
                 if teller[0] == method:
                     yield teller, totals.values()

@@ -20,7 +20,12 @@ from trunktrace.belief import (
 
 Leg = Literal["agent", "trunk", "pstn"]
 MediaDirection = Literal["in", "out"]
-LossMethod = Literal["counted", "estimated"]
+LossMethod = Literal["counted", "derived", "estimated"]
+"""`counted` by a receiver of that leg; `derived` from what a record holds instead of a count (a
+mean interval, whole percents, a count that stops before the end); `estimated` by the agent."""
+
+LOSS_METHODS: Final[tuple[LossMethod, ...]] = ("counted", "derived", "estimated")
+"""The most believed first."""
 
 LEGS: Final = frozenset({"agent", "trunk", "pstn"})
 MEDIA_DIRECTIONS: Final = frozenset({"in", "out"})
@@ -133,8 +138,8 @@ def _check_place(leg: str, direction: str, loss_method: str) -> None:
         raise ValueError(f"leg is none of {sorted(LEGS)}")
     if direction not in MEDIA_DIRECTIONS:
         raise ValueError("direction is neither 'in' (towards the agent) nor 'out'")
-    if loss_method not in ("counted", "estimated"):
-        raise ValueError("loss_method is neither 'counted' nor 'estimated'")
+    if loss_method not in LOSS_METHODS:
+        raise ValueError("loss_method is neither 'counted' nor 'derived' nor 'estimated'")
 
 
 def checked_window(

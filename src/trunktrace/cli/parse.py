@@ -9,6 +9,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from trunktrace.cli.reading import BRIDGE, BRIDGE_END, COLUMNS, TIMEZONE, reading_of
 from trunktrace.sources.output import as_json
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.table import SOURCES, Source, closest
@@ -39,11 +40,16 @@ def run_parse(
             "of JSON when it is over.",
         ),
     ] = False,
+    bridge: Annotated[list[str] | None, BRIDGE] = None,
+    bridge_end: Annotated[str | None, BRIDGE_END] = None,
+    timezone: Annotated[str, TIMEZONE] = "UTC",
+    columns: Annotated[Path | None, COLUMNS] = None,
 ) -> None:
     """Print what a file says about calls: a JSON list, one object for each leg that it tells of.
 
     Exit status 0; 65 if a record was broken (FILE:LINE: reason on standard error; the good ones
-    are still printed); 64 for a source that is not known; 66 for a file that cannot be read.
+    are still printed); 64 for a source that is not known; 66 for a file that cannot be read; 78 for
+    a wrong setting.
     """
     if list_sources:
         _list()
@@ -54,7 +60,8 @@ def run_parse(
     if follow:
         _follow(found, file)
         return
-    parsed = found.parse(_read(found, file))
+    reading = reading_of(bridge, bridge_end, timezone, columns)
+    parsed = found.parse(_read(found, file), reading)
     print(json.dumps([as_json(item) for item in parsed.observations], indent=2))
     _complain(file, parsed.broken)
     if parsed.broken:

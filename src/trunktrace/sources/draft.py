@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 from trunktrace import conventions as c
 from trunktrace.belief import Value
-from trunktrace.facts import Observation, checked
+from trunktrace.facts import End, Observation, checked
 from trunktrace.redaction import Redaction, scrub, secrets_of
+from trunktrace.sources.ends import ENDPOINT, Ends
 from trunktrace.timeline import Attempt, Mark, MarkKind
 from trunktrace.windows import Leg, LossMethod, MediaDirection, MediaWindow, checked_window
 
@@ -39,11 +40,19 @@ class Draft:
         self.identity_differs: bool | None = None
         self.attempts: list[Attempt] = []
         self.windows: list[MediaWindow] = []
+        self.untimed: list[MediaWindow] = []
+        self._ends: Ends | None = None
         self._facts: dict[str, Value] = {}
         self._ids: dict[str, str] = {}
         self._marks: list[Mark] = []
         self._claims: dict[str, str] = {}
         self._persons: set[str] = set()
+
+    def place(self, ends: Ends, end: End) -> None:
+        """Say that this is the leg of an end of a call that went through a PBX or proxy."""
+        self._ends = ends
+        self.leg = ends.leg(end)
+        self.say(direction=ends.stated_by(end))
 
     def say(self, **facts: object) -> None:
         """Facts by field name; None says nothing. An id is also something to be matched by."""
@@ -109,9 +118,32 @@ class Draft:
             return
         self.windows.append(window)
 
+    def total(
+        self,
+        leg: Leg,
+        direction: MediaDirection,
+        measures: Mapping[str, object],
+        loss_method: LossMethod = "counted",
+    ) -> None:
+        """What is said of the whole call by a record that does not say when it was."""
+        try:
+            window = checked_window(
+                leg=leg,
+                direction=direction,
+                start=1.0,
+                end=1.0,
+                source=self.source,
+                loss_method=loss_method,
+                measures=measures,
+            )
+        except ValueError:
+            return
+        self.untimed.append(replace(window, start=0.0, end=0.0))
+
     def build(self) -> Observation:
         """What was said, in order of time, with no number in clear."""
         secrets = secrets_of(*self._persons)
+        self._name_trunk()
         return Observation(
             source=self.source,
             leg=self.leg,
@@ -126,7 +158,15 @@ class Draft:
             attempts=tuple(_scrubbed(self.attempts, secrets)),
             claims={key: scrub(value, secrets) for key, value in self._claims.items()},
             identity_differs=self.identity_differs,
+            untimed=tuple(self.untimed),
+            bridge_end=self._ends.bridge if self._ends else None,
+            bridge_end_by=self._ends.by if self._ends else "assumed",
         )
+
+    def _name_trunk(self) -> None:
+        """The trunk is the PBX's endpoint or gateway on the far side."""
+        if self._ends is not None and self.leg == "pstn" and c.TRUNK_ID not in self._facts:
+            self.say(trunk_id=self._ids.get(ENDPOINT))
 
     def _take(self, name: str, value: object) -> None:
         believed = checked(name, value)

@@ -12,9 +12,13 @@ Json = dict[str, object]
 def as_json(observation: Observation) -> Json:
     """`source`, `leg`, `ids`, `facts` by attribute key, and `windows`.
 
-    A window without any measure that has an attribute key is left out.
+    A window without any measure that has an attribute key is left out. One of the whole call whose
+    times the record does not know has None for `start` and `end`.
     """
     windows = [window_as_json(window) for window in observation.windows]
+    windows += [
+        {**window_as_json(window), "start": None, "end": None} for window in observation.untimed
+    ]
     return {
         "source": observation.source,
         "leg": observation.leg,
@@ -31,8 +35,9 @@ def window_as_json(window: MediaWindow) -> Json:
         key = c.media_key(window.leg, window.direction, name)
         if key is not None:
             facts[key] = value
-    if window.leg == "trunk" and window.loss_ratio is not None:
-        facts[c.RTP_LOSS_METHOD] = window.loss_method
+    method_key = {"trunk": c.RTP_LOSS_METHOD, "pstn": c.PSTN_LOSS_METHOD}.get(window.leg)
+    if method_key is not None and window.loss_ratio is not None:
+        facts[method_key] = window.loss_method
     return {
         "leg": window.leg,
         "direction": window.direction,

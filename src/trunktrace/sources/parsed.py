@@ -1,8 +1,8 @@
 """What every reader of records gives: observations, and the records it could not read.
 
-A reader is a pure function `parse(data: bytes) -> Parsed`. It never raises on what the bytes hold.
-One broken record never stops the good ones, and none is dropped in silence: a record is an
-observation's, or it is `broken`, or it is counted in `ignored`.
+A reader is a pure function `parse(data: bytes, reading: Reading) -> Parsed`. It never raises on
+what the bytes hold. One broken record never stops the good ones, and none is dropped in silence: a
+record is an observation's, or it is `broken`, or it is counted in `ignored`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trunktrace.facts import Observation
+from trunktrace.sources.reading import Reading
 
-__all__ = ["Broken", "Observation", "Parse", "Parsed"]
+__all__ = ["Broken", "Observation", "Parse", "ParseWith", "Parsed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,5 @@ class Parsed:
 
 
 Parse = Callable[[bytes], Parsed]
+ParseWith = Callable[[bytes, Reading], Parsed]
+"""A reader of records that must be told more than they say."""

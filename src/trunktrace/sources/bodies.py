@@ -1,0 +1,180 @@
+"""Bodies as a web server got them: JSON objects, or forms, one or many in a file.
+
+A file may hold one body over several lines, a JSON list of bodies, one body a line, or bodies one
+after the other. One that is broken does not take the next one with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Final, cast
+from urllib.parse import parse_qsl
+
+from trunktrace.sources.jsonlines import Record, record
+from trunktrace.sources.parsed import Broken
+
+MAX_BODY_BYTES: Final = 256 * 1024
+MAX_PARTS: Final = 8192
+_WINDOWS: Final = (8 * 1024, 64 * 1024, MAX_BODY_BYTES)
+"""Sizes in which a body is looked for: many small ones are not each copied with the rest."""
+
+_MAX_FIELDS: Final = 1024
+_BOM: Final = b"\xef\xbb\xbf"
+_BLANK: Final = " \t\r\n\v\f,"
+_DECODER: Final = json.JSONDecoder(parse_constant=lambda _constant: None)
+
+Body = tuple[int, Record | Broken]
+"""(line on which it begins, what it holds or why it cannot be read)"""
+
+
+def bodies(data: bytes) -> Iterator[Body]:
+    """Each JSON object of a file; the members of a list count as bodies of their own."""
+    text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
+    at = line = line_end = 0
+    while (begin := _skip(text, at)) < len(text):
+        line += text.count("\n", at, begin)
+        end, found = 0, None
+        if begin >= line_end:
+            # A line is looked at as a whole once, however many bodies are on it.
+            line_end = _line_end(text, begin)
+            end, found = line_end, _alone(text, begin, line_end, line + 1)
+        if found is None:
+            end, found = _body(text, begin, line + 1)
+        yield from found
+        line += text.count("\n", begin, end)
+        at = end
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _BLANK:
+        at += 1
+    return at
+
+
+def _alone(text: str, begin: int, end: int, line: int) -> list[Body] | None:
+    """What a line holds that is a body, or a list of them, for itself; None if it is none."""
+    if end - begin > MAX_BODY_BYTES:
+        return None
+    chunk = text[begin:end].rstrip(_BLANK)
+    if not chunk.endswith(("}", "]")):
+        return None
+    try:
+        value: object = json.loads(chunk, parse_constant=lambda _constant: None)
+    except (ValueError, RecursionError):
+        return None
+    return _checked(value, chunk, line)
+
+
+def _body(text: str, begin: int, line: int) -> tuple[int, list[Body]]:
+    """Where the body that begins here ends, and what it holds."""
+    window = ""
+    for size in _WINDOWS:
+        window = text[begin : begin + size]
+        if (whole := _raw(window, line)) is not None:
+            return begin + whole[0], whole[1]
+        if len(window) < size:
+            break
+    return _broken(text, begin, window, line)
+
+
+def _raw(window: str, line: int) -> tuple[int, list[Body]] | None:
+    """The object or list at the beginning of a text: its length, and its bodies."""
+    try:
+        value, length = cast("tuple[object, int]", _DECODER.raw_decode(window))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict | list):
+        return None
+    return length, _checked(cast("object", value), window[:length], line)
+
+
+def _broken(text: str, begin: int, window: str, line: int) -> tuple[int, list[Body]]:
+    """Where to read on after what is no body, and why it is none."""
+    failed_at, reason = begin, "no JSON object"
+    try:
+        _DECODER.raw_decode(window)
+    except json.JSONDecodeError as error:
+        failed_at, reason = begin + error.pos, f"not JSON at character {error.pos}"
+        if len(window) == MAX_BODY_BYTES:
+            reason = f"no JSON that ends within {MAX_BODY_BYTES // 1024} KiB"
+    except RecursionError:
+        reason = "JSON is nested too deeply"
+    except ValueError:
+        reason = "a whole number has too many digits"
+    return _resume(text, begin, failed_at), [(line, Broken(line, reason))]
+
+
+def _checked(value: object, chunk: str, line: int) -> list[Body]:
+    if chunk.count("{") + chunk.count("[") + chunk.count(",") > MAX_PARTS:
+        return [(line, Broken(line, "JSON of too many parts"))]
+    try:
+        chunk.encode()
+    except UnicodeEncodeError:
+        return [(line, Broken(line, "not UTF-8"))]
+    members: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [
+        (line, cast("Record", one) if isinstance(one, dict) else Broken(line, "no JSON object"))
+        for one in members
+    ]
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _resume(text: str, begin: int, failed_at: int) -> int:
+    """The next line that may begin a body: one whose own text is JSON, else after the failure."""
+    at = _line_end(text, begin) + 1
+    while at < min(failed_at + 1, len(text)):
+        end = _line_end(text, at)
+        line = text[at:end].strip()
+        if line.startswith("{") and line.endswith("}") and _is_object(line):
+            return at
+        at = end + 1
+    while at < len(text) and text[at] not in "{[":
+        at = _line_end(text, at) + 1
+    return min(at, len(text))
+
+
+def _is_object(line: str) -> bool:
+    return not isinstance(record(line.encode("utf-8", "surrogateescape")), Broken)
+
+
+def forms(data: bytes) -> Iterator[Body]:
+    """Each form of a file, one a line (`application/x-www-form-urlencoded`), or JSON as `bodies`.
+
+    A field that stands twice has its last value; every value is text, and may be empty.
+    """
+    stripped = data.removeprefix(_BOM).lstrip()
+    if stripped.startswith((b"{", b"[")):
+        yield from bodies(data)
+        return
+    for number, line in enumerate(data.removeprefix(_BOM).split(b"\n"), start=1):
+        if line.strip():
+            yield number, _form(line.strip(), number)
+
+
+def _form(line: bytes, number: int) -> Record | Broken:
+    if len(line) > MAX_BODY_BYTES:
+        return Broken(number, f"the body is longer than {MAX_BODY_BYTES // 1024} KiB")
+    if line.startswith(b"{"):
+        return record(line, number)
+    try:
+        text = line.decode("ascii")
+    except UnicodeDecodeError:
+        return Broken(number, "a form is written in ASCII")
+    try:
+        pairs = parse_qsl(
+            text,
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
+    except UnicodeDecodeError:
+        return Broken(number, "a field is not UTF-8")
+    except ValueError:
+        return Broken(number, "no form: a field without a value, or too many fields")
+    return dict(pairs)
