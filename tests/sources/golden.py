@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,7 +49,7 @@ class Case:
 
     @cached_property
     def reading(self) -> Reading:
-        """As `NAME.EXT.reading.toml` says (bridge, bridge_end, zone, columns), else the defaults."""
+        """As `NAME.EXT.reading.toml` says (bridge, bridge_end, zone, columns), or as it is."""
         told = self.path.with_name(self.path.name + ".reading.toml")
         if not told.exists():
             return Reading()
@@ -111,7 +112,7 @@ def main() -> None:
         text = json.dumps(said(case), indent=1) + "\n"
         if not case.expected.exists() or case.expected.read_text() != text:
             case.expected.write_text(text)
-            print(f"wrote {case}")
+            sys.stdout.write(f"wrote {case}\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 `golden/SOURCE/NAME.EXT` is the record, `golden/SOURCE/NAME.EXT.expected.json` what is read from it
 (or, for a captured record, `golden/SOURCE/NAME.link` with its path under `captures/`). Names say
 what a record is: `made-*` is made from documented fields, `broken-*` holds what cannot be read.
-`python -m tests.sources.golden` writes what is expected anew; read the difference before you keep it.
+`python -m tests.sources.golden` writes what is expected anew; read the difference before you keep
+it.
 """
 
 from __future__ import annotations

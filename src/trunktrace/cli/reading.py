@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import typer
 
 from trunktrace.errors import ConfigurationError
-from trunktrace.facts import End
 from trunktrace.sources.ends import Bridge
 from trunktrace.sources.reading import Reading
 
 BRIDGE: Final = typer.Option(
-    help="How a PBX, SBC or proxy names the LiveKit SIP bridge: endpoint, gateway, host or address. "
-    "May be given more than once."
+    help="How a PBX, SBC or proxy names the LiveKit SIP bridge: endpoint, gateway, host or "
+    "address. May be given more than once."
 )
 BRIDGE_END: Final = typer.Option(
     metavar="caller|callee",
@@ -36,7 +35,7 @@ def reading_of(
     if bridge_end not in (None, "caller", "callee"):
         raise ConfigurationError("--bridge-end", bridge_end, "write caller or callee")
     return Reading(
-        bridge=Bridge(frozenset(bridge or ()), cast("End | None", bridge_end)),
+        bridge=Bridge(frozenset(bridge or ()), bridge_end),
         zone=_zone(timezone),
         columns=_columns(columns),
     )

@@ -10,6 +10,7 @@ from trunktrace import conventions as c
 from trunktrace.belief import Value
 from trunktrace.facts import End, Observation, checked
 from trunktrace.redaction import Redaction, scrub, secrets_of
+from trunktrace.sip.codes import meaning_of
 from trunktrace.sources.ends import ENDPOINT, Ends
 from trunktrace.timeline import Attempt, Mark, MarkKind
 from trunktrace.windows import Leg, LossMethod, MediaDirection, MediaWindow, checked_window
@@ -63,6 +64,20 @@ class Draft:
                 self._take(name, _REDACTION.call_id(value))
             elif value is not None:
                 self._take(name, value)
+
+    def answer(
+        self,
+        code: int | None,
+        *,
+        reason: str | None = None,
+        q850_cause: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        """The final answer to the INVITE, and what it means; None where there was no code."""
+        self.say(status_code=code, reason=reason, q850_cause=q850_cause)
+        if code is not None and code >= 200:
+            row = meaning_of(code, reason=reason, q850_cause=q850_cause, progress=progress)
+            self.say(outcome=row.outcome, outcome_detail=row.detail)
 
     def state(self, facts: Mapping[str, Value]) -> None:
         """Facts by attribute key that were believed and masked before."""
