@@ -1,4 +1,4 @@
-"""How files are cut into records (bodies, forms, lines, packets), and text into numbers and times."""
+"""How files are cut into records (bodies, forms, lines, packets); text as numbers and times."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trunktrace.errors import ParseError
 from trunktrace.facts import Observation
 from trunktrace.sources.reading import Reading
 
@@ -38,6 +39,15 @@ class Parsed:
     observations: tuple[Observation, ...] = ()
     broken: tuple[Broken, ...] = ()
     ignored: int = 0
+
+    def or_raise(self) -> tuple[Observation, ...]:
+        """The observations, where nothing was broken.
+
+        Raises ParseError with line and reason of the first record that could not be read.
+        """
+        for record in self.broken:
+            raise ParseError(record.reason, line=record.line)
+        return self.observations
 
 
 Parse = Callable[[bytes], Parsed]
