@@ -226,8 +226,10 @@ class MediaBook:
             key = c.media_key(leg, direction, name)
             if key is not None:
                 values[key] = value
-        if leg == "trunk" and (worst := self._worst()) is not None:
+        if leg == "trunk" and (worst := self._worst("trunk")) is not None:
             values |= {c.RTP_LOSS_RATIO: worst[0], c.RTP_LOSS_METHOD: worst[1]}
+        if leg == "pstn" and (worst := self._worst("pstn")) is not None:
+            values[c.PSTN_LOSS_METHOD] = worst[1]
         return values
 
     def _tellers(self, leg: str, direction: str) -> Iterator[tuple[Teller, dict[str, Value]]]:
@@ -240,15 +242,17 @@ class MediaBook:
 
     def _whole(self, leg: str, direction: str) -> dict[str, Value]:
         whole: dict[str, Value] = {}
-        for _, values in self._tellers(leg, direction):
+        # The counts beside a loss are those of who tells it.
+        told = sorted(self._tellers(leg, direction), key=lambda one: "loss_ratio" not in one[1])
+        for _, values in told:
             whole = {**values, **whole}
         return whole
 
-    def _worst(self) -> Loss | None:
-        """The worse direction of the trunk leg."""
+    def _worst(self, leg: str) -> Loss | None:
+        """The worse direction of a leg."""
         known: list[Loss] = []
         for direction in ("in", "out"):
-            for (method, _), values in self._tellers("trunk", direction):
+            for (method, _), values in self._tellers(leg, direction):
                 if isinstance(ratio := values.get("loss_ratio"), float):
                     known.append((ratio, method))
                     break

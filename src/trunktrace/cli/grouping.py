@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from trunktrace.cli.group import CALL_IDS, OF_ONE_ROOM, Group
+from trunktrace.cli.nearness import joined_by_nearness
 from trunktrace.facts import Observation
 from trunktrace.quality.rtc import Sample
 
-_IDS: Final = ("room_id", "job_id", "livekit_call_id", "call_id", "provider_call_id", "session_id")
-"""What two records of one call share."""
+_IDS: Final = ("room_id", "job_id", "livekit_call_id")
+"""What two records of one call share, under one name."""
 
-_OF_ONE_ROOM: Final = "livekit-participant"
-"""A source whose file is what one agent saw in one room."""
+_UNIQUE: Final = 12
+"""Characters from which on an id is taken to be unique among systems. One system's call id is
+another's linked id: an id of this length counts under any name."""
 
-_AGENT_SIDE: Final = frozenset({_OF_ONE_ROOM, "livekit-webhook", "livekit-spans"})
-
-_LEG_IDS: Final = ("livekit_call_id", "call_id", "provider_call_id")
-"""What names a leg of a call; a room without one is no call."""
-
-
-@dataclass(slots=True)
-class Group:
-    """Observations of one call, the folders that they are from, and the statistics of its agent."""
-
-    told: list[Observation] = field(default_factory=list[Observation])
-    folders: set[Path] = field(default_factory=set[Path])
-    samples: list[Sample] = field(default_factory=list[Sample])
-
-    @property
-    def names_a_leg(self) -> bool:
-        """Whether somebody was on the phone."""
-        return any(one.ids.get(name) for one in self.told for name in _LEG_IDS)
-
-    @property
-    def seen_by_agent(self) -> bool:
-        """Whether there is more than the bridge's log, which holds the calls of all rooms."""
-        return bool(self.samples) or any(one.source in _AGENT_SIDE for one in self.told)
-
-    @property
-    def began(self) -> float:
-        """When the first of it began, unix seconds; infinite where nobody says."""
-        return min((o.start for o in self.told if o.start is not None), default=float("inf"))
-
-    @property
-    def ended(self) -> float:
-        """When the last of it ended, unix seconds; infinite where nobody says."""
-        return max((o.end for o in self.told if o.end is not None), default=float("inf"))
-
-    def take(self, other: Group) -> None:
-        """Everything of another group."""
-        self.told += other.told
-        self.folders |= other.folders
-        self.samples += other.samples
+_BRIDGES_LOG: Final = "livekit-sip"
 
 
 def grouped(
@@ -62,13 +26,16 @@ def grouped(
 ) -> list[Group]:
     """Calls, in the order in which they began.
 
-    Observations that share an id are of one call. What names no leg (a room's spans, statistics)
-    goes with the call of its folder; of several, with that of the same time, or with none.
+    Observations that share an id are of one call. Calls of one folder whose systems share no id are
+    one where nothing but that is possible (`nearness`). What names no leg (a room's spans,
+    statistics) goes with the call of its folder; of several, with that of the same time, or with
+    none.
     """
     rooms = _joined(told)
-    calls = sorted((one for one in rooms if one.names_a_leg), key=lambda one: one.began)
+    calls = joined_by_nearness([one for one in rooms if one.names_a_leg])
+    calls.sort(key=lambda one: one.began)
     loose = [one for one in rooms if not one.names_a_leg]
-    loose += [Group([], {file.parent}, list(samples)) for file, samples in looks if samples]
+    loose += [Group([], {file}, list(samples)) for file, samples in looks if samples]
     if not calls and loose:
         calls, loose = loose[:1], loose[1:]
     for one in loose:
@@ -99,23 +66,36 @@ def _joined(told: Iterable[tuple[Path, Observation]]) -> list[Group]:
     for at, (file, one) in enumerate(listed):
         group = groups.setdefault(first(at), Group())
         group.told.append(one)
-        group.folders.add(file.parent)
+        group.files.add(file)
     return list(groups.values())
 
 
 def _ids(file: Path, one: Observation) -> list[tuple[str, str]]:
     ids = [(name, one.ids[name]) for name in _IDS if one.ids.get(name)]
-    return [*ids, ("file", str(file))] if one.source == _OF_ONE_ROOM else ids
+    for name in CALL_IDS:
+        value = one.ids.get(name, "").lower()
+        if value.strip("0-"):  # a Session-ID that is not known yet is 0 (RFC 7989, section 5)
+            ids.append(("call" if len(value) >= _UNIQUE else f"{one.source} {name}", value))
+    return [*ids, ("file", str(file))] if one.source == OF_ONE_ROOM else ids
 
 
 def others_left_out(calls: Sequence[Group]) -> list[Group]:
-    """The calls to tell of: a log's calls of other rooms are none of a call with its own files."""
+    """The calls to tell of: a log's calls of other rooms are none of a call with its own files.
+
+    A log is the bridge's, or any file that tells of a call with files of its own and of others.
+    """
     agents = [call for call in calls if call.seen_by_agent]
     return [
         call
         for call in calls
-        if call.seen_by_agent or not any(call.folders & other.folders for other in agents)
+        if call.seen_by_agent or not any(_is_beside(call, other) for other in agents)
     ]
+
+
+def _is_beside(call: Group, other: Group) -> bool:
+    if call.files & other.files:
+        return True
+    return call.sources == {_BRIDGES_LOG} and bool(call.folders & other.folders)
 
 
 def _call_of(loose: Group, calls: Sequence[Group]) -> Group | None:

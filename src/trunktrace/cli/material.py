@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.cli.grouping import grouped, others_left_out
@@ -18,12 +17,10 @@ from trunktrace.facts import Observation
 from trunktrace.quality.deltas import agent_windows
 from trunktrace.quality.estimate import estimate_windows
 from trunktrace.quality.rtc import Sample
-from trunktrace.sources import livekit_rtc
+from trunktrace.sources import kinds, livekit_rtc
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.table import SOURCES
-
-_LOOKED_AT: Final = 50
-"""Lines of a file that are looked at to tell what it is."""
 
 _RTC: Final = "livekit-rtc"
 _KIND_OF_NAME: Final = (
@@ -34,6 +31,11 @@ _KIND_OF_NAME: Final = (
     ("trace", "livekit-spans"),
     ("sip", "livekit-sip"),
 )
+
+_NO_RECORDS: Final = frozenset(
+    {".md", ".rst", ".conf", ".cfg", ".toml", ".yaml", ".yml", ".ini", ".py", ".sh"}
+)
+"""Names of notes and configurations, which may quote records."""
 
 
 @dataclass(slots=True)
@@ -56,16 +58,17 @@ class Material:
     left_out: int = 0
 
 
-def gather(paths: Iterable[Path]) -> Material:
+def gather(paths: Iterable[Path], reading: Reading = AS_IT_IS) -> Material:
     """Read files, and the files of folders (`facts.json` and `*.facts.json` are left out).
 
-    Raises OSError where a path cannot be read.
+    `reading` is what the records of PBXs and SBCs do not say themselves. Raises OSError where a
+    path cannot be read.
     """
     material = Material()
     for path in paths:
         files = sorted(_files_of(path)) if path.is_dir() else [path]
         for file in files:
-            _take(material, file, file.read_bytes(), given=not path.is_dir())
+            _take(material, file, file.read_bytes(), reading, given=not path.is_dir())
     return material
 
 
@@ -78,8 +81,10 @@ def _files_of(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _take(material: Material, file: Path, data: bytes, *, given: bool) -> None:
+def _take(material: Material, file: Path, data: bytes, reading: Reading, *, given: bool) -> None:
     kind = kind_of(file.name, data)
+    if kind is None and reading.columns and file.suffix.lower() == ".csv":
+        kind = "sbc-csv"
     if kind is None:
         if data.strip() or given:
             material.passed_over.append(file)
@@ -90,37 +95,22 @@ def _take(material: Material, file: Path, data: bytes, *, given: bool) -> None:
         material.looks.append((file, samples))
         material.broken += [(file, one) for one in broken]
         return
-    parsed = SOURCES[kind].parse(data)
+    parsed = SOURCES[kind].parse(data, reading)
     material.observations += [(file, one) for one in parsed.observations]
     material.broken += [(file, one) for one in parsed.broken]
 
 
 def kind_of(name: str, data: bytes) -> str | None:
     """The source that a file is of: by its content, else by its name; None if nobody knows."""
-    for line in data[: 1 << 20].splitlines()[:_LOOKED_AT]:
-        try:
-            record: object = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            kind = _kind_of_record(cast("dict[str, object]", record))
-            if kind is not None:
-                return kind
     lowered = name.lower()
+    if lowered.startswith("readme") or Path(lowered).suffix in _NO_RECORDS:
+        return None
+    kind = kinds.kind_of(data)
+    if kind is not None:
+        return kind
     if not lowered.endswith((".jsonl", ".json", ".log", ".ndjson")):
         return None
     return next((kind for part, kind in _KIND_OF_NAME if part in lowered), None)
-
-
-def _kind_of_record(record: dict[str, object]) -> str | None:
-    tests: tuple[tuple[str, Callable[[dict[str, object]], bool]], ...] = (
-        ("livekit-spans", lambda r: "resourceSpans" in r),
-        (_RTC, lambda r: "t" in r and ("publisher" in r or "subscriber" in r)),
-        ("livekit-participant", lambda r: "t" in r and "event" in r),
-        ("livekit-webhook", lambda r: "event" in r and ("room" in r or "createdAt" in r)),
-        ("livekit-sip", lambda r: "msg" in r and ("callID" in r or "ts" in r)),
-    )
-    return next((kind for kind, fits in tests if fits(record)), None)
 
 
 def stories_of(material: Material, directory: Directory) -> list[Story]:

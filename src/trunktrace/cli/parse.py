@@ -10,8 +10,10 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from trunktrace.cli.reading import BRIDGE, BRIDGE_END, COLUMNS, TIMEZONE, reading_of
+from trunktrace.cli.sources import show_sources
 from trunktrace.sources.output import as_json
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.reading import Reading
 from trunktrace.sources.table import SOURCES, Source, closest
 
 EX_USAGE: Final = 64
@@ -22,6 +24,14 @@ STDIN: Final = "-"
 _FOLLOWED: Final = "livekit-sip"
 
 
+LIST: Final = typer.Option("--list", help="Name every source and the file that it takes.")
+FOLLOW: Final = typer.Option(
+    "--follow",
+    help="livekit-sip only: stay with a log that grows, and print each call as one line of JSON "
+    "when it is over.",
+)
+
+
 def run_parse(
     source: Annotated[
         str | None, typer.Argument(help="Name of the source; --list names them all.")
@@ -29,17 +39,8 @@ def run_parse(
     file: Annotated[
         str | None, typer.Argument(help="The file to read; - is standard input.")
     ] = None,
-    list_sources: Annotated[
-        bool, typer.Option("--list", help="Name every source and the file that it takes.")
-    ] = False,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow",
-            help="livekit-sip only: stay with a log that grows, and print each call as one line "
-            "of JSON when it is over.",
-        ),
-    ] = False,
+    list_sources: Annotated[bool, LIST] = False,
+    follow: Annotated[bool, FOLLOW] = False,
     bridge: Annotated[list[str] | None, BRIDGE] = None,
     bridge_end: Annotated[str | None, BRIDGE_END] = None,
     timezone: Annotated[str, TIMEZONE] = "UTC",
@@ -52,7 +53,7 @@ def run_parse(
     a wrong setting.
     """
     if list_sources:
-        _list()
+        show_sources()
         return
     if source is None or file is None:
         _stop(EX_USAGE, "give a source and a file: trunktrace parse SOURCE FILE (- is stdin)")
@@ -60,18 +61,15 @@ def run_parse(
     if follow:
         _follow(found, file)
         return
-    reading = reading_of(bridge, bridge_end, timezone, columns)
-    parsed = found.parse(_read(found, file), reading)
+    _print(found, file, reading_of(bridge, bridge_end, timezone, columns))
+
+
+def _print(source: Source, file: str, reading: Reading) -> None:
+    parsed = source.parse(_read(source, file), reading)
     print(json.dumps([as_json(item) for item in parsed.observations], indent=2))
     _complain(file, parsed.broken)
     if parsed.broken:
         raise typer.Exit(EX_DATAERR)
-
-
-def _list() -> None:
-    width = max(map(len, SOURCES))
-    for item in SOURCES.values():
-        print(f"{item.name:{width}}  {item.takes}: {item.brief}")
 
 
 def _source(name: str) -> Source:

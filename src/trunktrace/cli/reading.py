@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 import typer
 
 from trunktrace.errors import ConfigurationError
+from trunktrace.facts import End
 from trunktrace.sources.ends import Bridge
 from trunktrace.sources.reading import Reading
 
@@ -35,7 +36,7 @@ def reading_of(
     if bridge_end not in (None, "caller", "callee"):
         raise ConfigurationError("--bridge-end", bridge_end, "write caller or callee")
     return Reading(
-        bridge=Bridge(frozenset(bridge or ()), bridge_end),
+        bridge=Bridge(frozenset(bridge or ()), cast("End | None", bridge_end)),
         zone=_zone(timezone),
         columns=_columns(columns),
     )

@@ -7,27 +7,26 @@ one), and of the others only the attempt counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.belief import Value
-from trunktrace.diagnosis.failover_loop import path_of
+from trunktrace.diagnosis import attempts as tried
+from trunktrace.diagnosis import legs
+from trunktrace.diagnosis.course import course_of
+from trunktrace.diagnosis.dead import BRIDGES
 from trunktrace.diagnosis.story import Story
 from trunktrace.facts import Observation
 from trunktrace.media import MediaBook
-from trunktrace.timeline import Attempt, Mark, MarkKind
+from trunktrace.timeline import Attempt
 from trunktrace.windows import MediaWindow
 
 _BELIEVED: Final = ("api", "livekit-sip")
 _HEARSAY: Final = ("livekit", "livekit-participant", "livekit-webhook", "livekit-spans")
 """First who saw the signalling itself, then carriers and SBCs, then who was told by LiveKit, and
 last what was written down once."""
-
-OF_A_LEG: Final[frozenset[MarkKind]] = frozenset(
-    {"invite", "ringing", "answered", "hangup", "media_timeout", "caller_track", "hold"}
-)
 
 _OURS: Final = frozenset(
     {
@@ -41,33 +40,53 @@ _OURS: Final = frozenset(
 )
 """What a diagnosis makes: a record that repeats one is no evidence for the next."""
 
-_NEAR_S: Final = 2.0
-"""Two records of one attempt say that it began this near to each other."""
-
 
 def story_of(observations: Iterable[Observation]) -> Story:
     """Everything that sources say about one call that is over, as one value.
 
     The observations must be of one call: of one room, with all attempts to reach one party. Facts
     are those of the leg that is the call, with the media totals of its windows; marks and windows
-    of other legs are left out.
+    of other legs are left out. What is of the far leg (`pstn`) never becomes the trunk's. Media
+    that were told without their time are of the time from the answer to the hang-up; where nobody
+    knows it, they are in the totals only.
     """
-    told = sorted(observations, key=_rank)
-    attempts = _attempts(told)
+    told = sorted(observations, key=lambda one: (_rank(one), one.leg == "pstn"))
+    of_leg = legs.legs_of(told)
+    ours_first = [one for one in told if legs.is_of_our_side(one.source)]
+    beyond = tried.attempts_of(one for one in told if not legs.is_of_our_side(one.source))
+    attempts = tried.attempts_of(ours_first) or beyond
     main = _main_leg(told, attempts)
-    ours = [one for one in told if _is_of(one, main)]
+    ours = [one for one in told if main is None or of_leg.get(id(one), main) == main]
+    far = legs.far_answer_of(ours, beyond)
     if any(one.facts.get(c.SIP_CALL_DIRECTION) == "inbound" for one in ours):
-        attempts = ()  # whom the agent dials from an inbound call is not its caller
-    windows = tuple(sorted(_windows(ours), key=lambda window: (window.start, window.end)))
+        attempts, far = (), None  # whom the agent dials from an inbound call is not its caller
     differs = [one.identity_differs for one in ours if one.identity_differs is not None]
-    return Story(
-        facts={**_totals(windows), **_of_attempts(attempts), **_facts(ours)},
-        windows=windows,
-        marks=tuple(sorted(_marks(told, main), key=lambda mark: mark.start)),
+    others = [one for one in told if not any(one is other for other in ours)]
+    story = Story(
+        facts={**tried.facts_of(attempts), **legs.facts_of(ours, _OURS)},
+        windows=tuple(sorted(_windows(ours), key=_times)),
+        marks=tuple(sorted(legs.marks_of(ours, others), key=lambda mark: mark.start)),
         attempts=attempts,
-        sources=frozenset(o.source for o in told) | frozenset(w.source for w in windows),
+        sources=frozenset(o.source for o in told)
+        | frozenset(w.source for o in told for w in o.windows),
         identity_differs=any(differs) if differs else None,
+        far_answer=far,
     )
+    return _with_media(story, [window for one in ours for window in one.untimed])
+
+
+def _with_media(story: Story, untimed: Sequence[MediaWindow]) -> Story:
+    """The story with the windows whose time it knows better than they, and with the totals."""
+    talk = course_of(story).talk if untimed else None
+    if talk is not None and talk[1] > talk[0]:
+        placed = (replace(window, start=talk[0], end=talk[1]) for window in untimed)
+        windows = tuple(sorted({*story.windows, *placed}, key=_times))
+        story, untimed = replace(story, windows=windows), ()
+    return replace(story, facts={**_totals([*story.windows, *untimed]), **story.facts})
+
+
+def _times(window: MediaWindow) -> tuple[float, float]:
+    return window.start, window.end
 
 
 def _rank(observation: Observation) -> int:
@@ -101,21 +120,6 @@ def _main_leg(told: Sequence[Observation], attempts: Sequence[Attempt]) -> str |
     return _leg_id(named[0]) if named else None
 
 
-def _is_of(observation: Observation, main: str | None) -> bool:
-    leg = _leg_id(observation)
-    return leg is None or main is None or leg == main
-
-
-def _facts(ours: Sequence[Observation]) -> dict[str, Value]:
-    """The first word on each key; `ours` come with the most believed first."""
-    merged: dict[str, Value] = {}
-    for one in ours:
-        for key, value in one.facts.items():
-            if key not in _OURS:
-                merged.setdefault(key, value)
-    return merged
-
-
 def _windows(ours: Iterable[Observation]) -> Iterator[MediaWindow]:
     seen: set[MediaWindow] = set()
     for one in ours:
@@ -125,76 +129,19 @@ def _windows(ours: Iterable[Observation]) -> Iterator[MediaWindow]:
                 yield window
 
 
-def _marks(told: Iterable[Observation], main: str | None) -> Iterator[Mark]:
-    seen: set[Mark] = set()
-    for one in told:
-        for mark in one.marks:
-            if mark.kind in OF_A_LEG and not _is_of(one, main):
-                continue
-            if mark not in seen:
-                seen.add(mark)
-                yield mark
-
-
-def _attempts(told: Iterable[Observation]) -> tuple[Attempt, ...]:
-    """Each attempt once, with what every source knows of it, in the order of their starts."""
-    merged: list[Attempt] = []
-    for one in told:
-        for attempt in one.attempts:
-            at = next((i for i, other in enumerate(merged) if _same(attempt, other)), None)
-            if at is None:
-                merged.append(attempt)
-            else:
-                merged[at] = _joined(merged[at], attempt)
-    return tuple(sorted(merged, key=lambda one: one.start if one.start is not None else 0.0))
-
-
-def _same(one: Attempt, other: Attempt) -> bool:
-    if one.livekit_call_id and other.livekit_call_id:
-        return one.livekit_call_id == other.livekit_call_id
-    if one.trunk_id and other.trunk_id and one.trunk_id != other.trunk_id:
-        return False
-    if one.start is None or other.start is None:
-        return False
-    return abs(one.start - other.start) <= _NEAR_S
-
-
-def _joined(known: Attempt, more: Attempt) -> Attempt:
-    """An attempt with what another source adds; a final code stands before any other end."""
-    added = {
-        item.name: getattr(more, item.name)
-        for item in fields(Attempt)
-        if getattr(known, item.name) is None
-    }
-    both = replace(known, **added)
-    return replace(both, failure=None) if both.status_code is not None else both
-
-
-def _of_attempts(attempts: Sequence[Attempt]) -> dict[str, Value]:
-    """How often the call was tried, and over which trunks, until it was answered."""
-    run: list[Attempt] = []
-    for attempt in attempts:
-        run.append(attempt)
-        if attempt.answered:
-            break
-    if not run:
-        return {}
-    facts: dict[str, Value] = {c.SIP_ATTEMPT_COUNT: len(run)}
-    if run[-1].status_code is not None:
-        facts[c.SIP_RESPONSE_STATUS_CODE] = run[-1].status_code
-    if len(run) > 1:
-        facts |= {c.TRUNK_FAILOVER_COUNT: len(run) - 1, c.TRUNK_FAILOVER_PATH: path_of(run)}
-    return facts
-
-
-def _totals(windows: Iterable[MediaWindow]) -> dict[str, Value]:
-    """The media attributes of the root, over the whole call."""
+def _totals(windows: Iterable[MediaWindow]) -> Mapping[str, Value]:
+    """The media attributes of the root, over the whole call: who received says it, not who sent."""
     book = MediaBook()
     places: dict[tuple[str, str], None] = {}
-    for window in windows:
+    for window in sorted(windows, key=_is_of_the_sender):
         book.add(window)
         places[window.leg, window.direction] = None
     facts: dict[str, Value] = {}
     for leg, direction in places:
         facts |= book.root_values(leg, direction)
     return facts
+
+
+def _is_of_the_sender(window: MediaWindow) -> bool:
+    """On the trunk the bridge receives what goes in, and sends what goes out."""
+    return window.leg == "trunk" and (window.source in BRIDGES) == (window.direction == "out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trunktrace import conventions as c
@@ -26,6 +26,8 @@ _RULE_OF: Final = {
     "sdp": "CSF-4",
     "no_bridge": "CSF-5",
 }
+
+_CANCELED: Final = 487
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,10 @@ def ending_of(story: Story, course: Course) -> Ending | None:
         return None
     last = _last(story)
     code = last.status_code if last else story.facts.get(c.SIP_RESPONSE_STATUS_CODE)
+    if last is None or last.failure is None:
+        beyond = _refused_beyond(story, last)
+        if beyond is not None:
+            return beyond
     if isinstance(code, int) and code >= 300:
         return _refused(story, last, code)
     if last is not None and last.failure is not None:
@@ -85,6 +91,24 @@ def _invited(story: Story) -> float | None:
     return min((m.start for m in story.marks if m.kind in ("invite", "ringing")), default=None)
 
 
+def _refused_beyond(story: Story, last: Attempt | None) -> Ending | None:
+    """By what came from beyond the PBX, where it says no; a 487 there is only our own CANCEL."""
+    far = story.far_answer
+    if far is None or far.code < 300 or far.code == _CANCELED:
+        return None
+    meaning = meaning_of(
+        far.code,
+        reason=far.reason,
+        q850_cause=far.q850_cause,
+        progress=_progress(story, last),
+    )
+    name = f"{far.code} {meaning.meaning}".strip()
+    handed_on = story.facts.get(c.SIP_RESPONSE_STATUS_CODE)
+    if isinstance(handed_on, int) and handed_on != far.code:
+        name = f"the far side answered {name}, and {handed_on} was handed on"
+    return Ending(meaning, "CSF-1", name)
+
+
 def _refused(story: Story, last: Attempt | None, code: int) -> Ending:
     told = story.facts.get(c.SIP_RESPONSE_REASON)
     reason = last.reason if last else None
@@ -97,10 +121,20 @@ def _refused(story: Story, last: Attempt | None, code: int) -> Ending:
         q850_cause=cause if isinstance(cause, int) else None,
         progress=_progress(story, last),
     )
+    if meaning.fault == "carrier" and story.facts.get(c.SIP_CALL_DIRECTION) == "inbound":
+        meaning = replace(meaning, fault=_answerer(story))
     name = f"{code} {meaning.meaning}".strip()
     if meaning.outcome == "canceled" and _was_ours(story):
         return Ending(meaning, None, name)
     return Ending(meaning, "CSF-6" if meaning.outcome == "canceled" else "CSF-1", name)
+
+
+def _answerer(story: Story) -> str | None:
+    """Whose the answer to an inbound call is: ours. Where only an assumption says that it came in,
+    nobody's.
+    """
+    ours = any(source == "api" or source.startswith("livekit") for source in story.sources)
+    return "platform" if ours else None
 
 
 def _failed(last: Attempt, failure: str) -> Ending:

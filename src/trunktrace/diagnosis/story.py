@@ -29,6 +29,20 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FarAnswer:
+    """The final answer that came from beyond a PBX or proxy, which handed on another or the same.
+
+    `source` is who tells of it; empty where it is one of several attempts. A proxy makes a 500 of
+    its only gateway's 503 (RFC 3261, 16.7): what was wrong, the gateway's own answer says.
+    """
+
+    code: int
+    reason: str | None = None
+    q850_cause: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """One call, as far as it is known at `now`.
 
@@ -40,6 +54,7 @@ class Story:
     `must_record` is whether the operator says that calls are recorded; None is not said.
     `identity_differs` is whether the From user and the asserted identity (P-Asserted-Identity,
     Remote-Party-ID) are two different numbers; None where one is absent, or withheld for privacy.
+    `far_answer` is what the carrier's side answered, where a PBX or proxy stands between.
     """
 
     facts: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -53,3 +68,4 @@ class Story:
     now: float | None = None
     windows_since: float | None = None
     flows: Mapping[Source, Flow] = field(default_factory=dict[Source, Flow])
+    far_answer: FarAnswer | None = None

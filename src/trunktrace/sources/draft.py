@@ -49,11 +49,15 @@ class Draft:
         self._claims: dict[str, str] = {}
         self._persons: set[str] = set()
 
-    def place(self, ends: Ends, end: End) -> None:
-        """Say that this is the leg of an end of a call that went through a PBX or proxy."""
+    def place(self, ends: Ends, end: End, *, states_direction: bool = True) -> None:
+        """Say that this is the leg of an end of a call that went through a PBX or proxy.
+
+        `states_direction` is False for a record of one end that cannot know where the call went.
+        """
         self._ends = ends
         self.leg = ends.leg(end)
-        self.say(direction=ends.stated_by(end))
+        if states_direction:
+            self.say(direction=ends.stated_by(end))
 
     def say(self, **facts: object) -> None:
         """Facts by field name; None says nothing. An id is also something to be matched by."""

@@ -1,0 +1,97 @@
+"""The attempts of a call: each once, with what every source knows of it.
+
+Attempts are on two levels. LiveKit's are the INVITEs of our side; those of a PBX or proxy are what
+became of one of them further on. They are never put in one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from typing import Final
+
+from trunktrace import conventions as c
+from trunktrace.belief import Value
+from trunktrace.diagnosis.failover_loop import path_of
+from trunktrace.facts import Observation
+from trunktrace.timeline import Attempt
+
+_NEAR_S: Final = 2.0
+"""Two records of one attempt say that it began, or ended, this near to each other."""
+
+Told = tuple[str, Attempt]
+"""(source, attempt)"""
+
+
+def attempts_of(told: Iterable[Observation]) -> tuple[Attempt, ...]:
+    """Each attempt once, in the order of their starts."""
+    merged: list[tuple[set[str], Attempt]] = []
+    for one in told:
+        for attempt in one.attempts:
+            at = next(
+                (i for i, known in enumerate(merged) if _same(one.source, attempt, known)), -1
+            )
+            if at < 0:
+                merged.append(({one.source}, attempt))
+            else:
+                sources, known = merged[at]
+                merged[at] = (sources | {one.source}, _joined(known, attempt))
+    return tuple(sorted((attempt for _, attempt in merged), key=_start))
+
+
+def _start(attempt: Attempt) -> float:
+    return attempt.start if attempt.start is not None else 0.0
+
+
+def _same(source: str, one: Attempt, known: tuple[set[str], Attempt]) -> bool:
+    sources, other = known
+    if one.livekit_call_id and other.livekit_call_id:
+        return one.livekit_call_id == other.livekit_call_id
+    if one.trunk_id and other.trunk_id and one.trunk_id != other.trunk_id:
+        return False
+    if (
+        one.start is not None
+        and other.start is not None
+        and abs(one.start - other.start) <= _NEAR_S
+    ):
+        return True
+    if source in sources or one.livekit_call_id or other.livekit_call_id:
+        return False
+    return _ended_alike(one, other)
+
+
+def _ended_alike(one: Attempt, other: Attempt) -> bool:
+    """Whether two systems tell of one end: some know when the INVITE was sent, some only that."""
+    if one.status_code != other.status_code or not (one.over and other.over):
+        return False
+    if one.end is None or other.end is None:
+        return True
+    return abs(one.end - other.end) <= _NEAR_S
+
+
+def _joined(known: Attempt, more: Attempt) -> Attempt:
+    """An attempt with what another source adds; a final code stands before any other end."""
+    added = {
+        item.name: getattr(more, item.name)
+        for item in fields(Attempt)
+        if getattr(known, item.name) is None
+    }
+    both = replace(known, **added)
+    return replace(both, failure=None) if both.status_code is not None else both
+
+
+def facts_of(attempts: Sequence[Attempt]) -> dict[str, Value]:
+    """How often the call was tried, and over which trunks, until it was answered."""
+    run: list[Attempt] = []
+    for attempt in attempts:
+        run.append(attempt)
+        if attempt.answered:
+            break
+    if not run:
+        return {}
+    facts: dict[str, Value] = {c.SIP_ATTEMPT_COUNT: len(run)}
+    if run[-1].status_code is not None:
+        facts[c.SIP_RESPONSE_STATUS_CODE] = run[-1].status_code
+    if len(run) > 1:
+        facts |= {c.TRUNK_FAILOVER_COUNT: len(run) - 1, c.TRUNK_FAILOVER_PATH: path_of(run)}
+    return facts

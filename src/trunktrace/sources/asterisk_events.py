@@ -1,0 +1,108 @@
+"""The stream of Asterisk's manager: its events, one after the other.
+
+An event is lines of `Key: value` and ends with a blank line; CRLF and LF are both taken. Between
+events stand the banner, and responses to whoever asked. Keys differ in case between versions, so
+they are compared without it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from trunktrace.sources.parsed import Broken
+
+MAX_EVENT_BYTES: Final = 64 * 1024
+MAX_LINES: Final = 512
+
+_KEY: Final = re.compile(r"[A-Za-z][\w()-]{0,63}")
+_BANNER: Final = b"Asterisk Call Manager/"
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its line, its name in lower case, its values by key in lower case."""
+
+    line: int
+    name: str
+    fields: dict[str, str]
+    faults: bool = False
+    """Whether one of its lines is no `Key: value`."""
+
+    def get(self, key: str) -> str | None:
+        """The value under a key (in lower case), None if it is absent or empty."""
+        return self.fields.get(key) or None
+
+
+@dataclass(slots=True)
+class _Block:
+    """The lines of an event so far."""
+
+    line: int
+    lines: list[bytes] = field(default_factory=list[bytes])
+    size: int = 0
+
+    def add(self, line: bytes) -> None:
+        self.size += len(line) + 1
+        if self.size <= MAX_EVENT_BYTES and len(self.lines) < MAX_LINES:
+            self.lines.append(line)
+        else:
+            self.size = MAX_EVENT_BYTES + 1
+
+
+def events(data: bytes) -> Iterator[Event | Broken | None]:
+    """Each event of a stream, or why it cannot be read; None is what is no event."""
+    block: _Block | None = None
+    for number, line, is_whole in _lines(data):
+        if line.startswith(_BANNER):
+            yield None
+            continue
+        if not line:
+            if block is not None:
+                yield _event(block)
+            block = None
+            continue
+        if block is not None and line[:6].lower() == b"event:":
+            # A blank line went missing.
+            yield _event(block)
+            block = None
+        if block is None:
+            block = _Block(number)
+        block.add(line)
+        if not is_whole:
+            yield Broken(block.line, "the file ends within this event")
+            return
+    if block is not None:
+        yield _event(block)
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
+    """Each line with its number, and whether it has an end."""
+    number, start = 0, len(_BOM) if data.startswith(_BOM) else 0
+    while start < len(data):
+        number += 1
+        end = data.find(b"\n", start)
+        stop = len(data) if end < 0 else end
+        yield number, data[start:stop].rstrip(b"\r"), end >= 0
+        start = stop + 1
+
+
+def _event(block: _Block) -> Event | Broken | None:
+    if block.size > MAX_EVENT_BYTES:
+        return Broken(block.line, "an event that is too long")
+    fields: dict[str, str] = {}
+    faults = False
+    for line in block.lines:
+        # Names of persons come in any encoding; what matters here is ASCII.
+        key, colon, value = line.decode("utf-8", "replace").partition(":")
+        if colon and _KEY.fullmatch(key):
+            fields[key.lower()] = value.strip()
+        else:
+            faults = True
+    if "event" not in fields:
+        known = not fields.keys().isdisjoint({"response", "action"})
+        return None if known else Broken(block.line, "lines that are no event")
+    return Event(block.line, fields["event"].lower(), fields, faults)

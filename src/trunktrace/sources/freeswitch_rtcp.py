@@ -1,0 +1,108 @@
+"""RTCP reports among FreeSWITCH's events (RECV_RTCP_MESSAGE): loss between one and the next.
+
+FreeSWITCH raises the event for its own reports as well. One whose `SSRC` is the leg's own
+(`rtp_use_ssrc`) says what FreeSWITCH received on the leg; any other one that reports on the own
+SSRC says what the peer received. Counts run from the stream's beginning, so a window lies between
+two reports, and the first of them gives none: FreeSWITCH's own has one lost packet too many.
+
+Jitter is stated of the peer's reports alone: FreeSWITCH's own is taken against a clock that ticks
+once a packet, and reads 20 ms on a clean call. `Rtt0-Avg` is no round-trip time either: it moves
+with FreeSWITCH's own reports. Sources: RFC 3550 section 6.4; captured calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from trunktrace.sources.values import count, unix_time
+
+_MOST_LOST: Final = 1 << 23
+"""Lost packets are 24 bits with a sign: what is beyond was negative."""
+
+_MOST_EXPECTED: Final = 1 << 20
+_MICROSECONDS: Final = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One reception report: counts since the stream began. Jitter in timestamp units."""
+
+    at: float
+    of_ours: bool
+    highest: int
+    lost: int
+    jitter: int | None
+    rate_hz: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What was received between two reports: by FreeSWITCH (`of_ours`), or by its peer."""
+
+    start: float
+    end: float
+    of_ours: bool
+    measures: Mapping[str, object]
+
+
+def report_of(event: Mapping[str, str], own_ssrc: int | None) -> Report | None:
+    """The report in an event; None where it does not say whose it is, or counts nothing."""
+    at = unix_time(event.get("Capture-Time"), per_second=_MICROSECONDS) or unix_time(
+        event.get("Event-Date-Timestamp"), per_second=_MICROSECONDS
+    )
+    sender, about = _ssrc(event.get("SSRC")), _ssrc(event.get("Source0-SSRC"))
+    highest = count(event.get("Source0-Highest-Sequence-Number-Received"))
+    lost = count(event.get("Source0-Lost"))
+    if own_ssrc is None or at is None or highest is None or lost is None or lost >= _MOST_LOST:
+        return None
+    if sender != own_ssrc and about != own_ssrc:
+        return None
+    return Report(
+        at=at,
+        of_ours=sender == own_ssrc,
+        highest=highest,
+        lost=lost,
+        jitter=count(event.get("Source0-Jitter")),
+        rate_hz=count(event.get("RTP-Rate")),
+    )
+
+
+def intervals(reports: Iterable[Report], clock_rate_hz: int | None) -> Iterator[Interval]:
+    """The windows between the reports of each side, in order of time."""
+    ordered = sorted(reports, key=lambda one: one.at)
+    for of_ours in (True, False):
+        for one, other in pairwise(item for item in ordered if item.of_ours is of_ours):
+            found = _between(one, other, clock_rate_hz)
+            if found is not None:
+                yield found
+
+
+def _between(one: Report, other: Report, clock_rate_hz: int | None) -> Interval | None:
+    expected = other.highest - one.highest
+    if expected < 0 and one.highest < 1 << 16:  # written without the cycles of the sequence
+        expected += 1 << 16
+    lost = max(0, other.lost - one.lost)
+    if not 0 < expected <= _MOST_EXPECTED or lost > expected or other.at <= one.at:
+        return None
+    measures: dict[str, object] = {
+        "packet_count": expected - lost,
+        "lost_count": lost,
+        "loss_ratio": round(lost / expected, 6),
+    }
+    rate = clock_rate_hz or other.rate_hz
+    if not other.of_ours and other.jitter is not None and rate:
+        measures["jitter_ms"] = round(other.jitter / rate * 1000.0, 3)
+    return Interval(one.at, other.at, other.of_ours, measures)
+
+
+def _ssrc(text: str | None) -> int | None:
+    """An SSRC as events write it: eight hex digits."""
+    if text is None or len(text) != 8:
+        return None
+    try:
+        return int(text, 16)
+    except ValueError:
+        return None

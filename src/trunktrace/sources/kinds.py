@@ -1,0 +1,245 @@
+"""Which source a file is of, told by what it holds: the beginning of it is looked at, not its name.
+
+`None` is a file of which nobody knows what it is: a note, a configuration, an answer to nothing.
+Where two systems write alike, `FORMS` and `OBJECTS` say by what they are told apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Final, cast
+
+from trunktrace.sources.bodies import bodies, forms
+from trunktrace.sources.jsonlines import Record, object_in, text_in
+from trunktrace.sources.parsed import Broken
+
+LOOKED_AT: Final = 64 * 1024
+"""Bytes of a file that are looked at; a JSON body of more is looked at as a whole."""
+
+_LINES: Final = 60
+_BODIES: Final = 20
+_MOST: Final = 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
+
+Fits = Callable[[Record], bool]
+Rules = tuple[tuple[str, Fits], ...]
+
+
+def kind_of(data: bytes) -> str | None:
+    """The source that a file is of; None if nobody knows."""
+    head = data[:LOOKED_AT].removeprefix(_BOM)
+    if not head.strip():
+        return None
+    return _of_packets(head) or _of_text(head) or _of_json(data, head) or _of_forms(head)
+
+
+# Packets ----------------------------------------------------------------------------------------
+
+_HEX_LINE: Final = re.compile(rb"[0-9A-Fa-f]{2}(?:[ \t:]*[0-9A-Fa-f]{2}){7,}")
+
+
+def _of_packets(head: bytes) -> str | None:
+    for line in head.splitlines()[:_LINES]:
+        digits = line.strip()
+        if not digits or digits.startswith(b"#"):
+            continue
+        beginning = digits[:4096]
+        if not _HEX_LINE.fullmatch(beginning[: len(beginning) // 2 * 2]):
+            break
+        pairs = re.sub(rb"[ \t:]+", b"", beginning)
+        return _of_packet(bytes.fromhex(pairs[: len(pairs) // 2 * 2].decode("ascii")))
+    return _of_packet(head)
+
+
+def _of_packet(packet: bytes) -> str | None:
+    if packet.startswith((b"HEP3", b"EEP1")):
+        return "hep"
+    if len(packet) >= 8 and packet[0] >> 6 == 2 and 200 <= packet[1] <= 207:  # RFC 3550, RFC 3611
+        return "rtcp-xr"
+    if len(packet) >= 20 and packet[0] in (4, 5) and 20 <= int.from_bytes(packet[2:4]) <= 4096:
+        return "radius"  # RFC 2866: Accounting-Request, Accounting-Response
+    return None
+
+
+# Text -------------------------------------------------------------------------------------------
+
+_RTPENGINE_LOG: Final = re.compile(r"\brtpengine(?:\[\d+\])?: ")
+_BENCODED: Final = re.compile(r"(?:\S{1,128} )?d\d{1,2}:[a-zA-Z]")
+_CDR_ROW: Final = re.compile(r'"[^"]{0,256}"(?:,(?:"(?:[^"]|"")*"|[^",]*)){15,24}')
+_TEXTS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("vq-rtcpxr", re.compile(r"VQ(?:Session|Interval|Alert)Report\b|Event: *vq-rtcpxr", re.I)),
+    ("asterisk-ami", re.compile(r"Asterisk Call Manager/|Event: \w|Response: (?:Success|Error)")),
+    ("freeswitch-esl", re.compile(r"Content-Type: text/(?:event-|disconnect)|Event-Name: [A-Z_]+")),
+    ("radius", re.compile(r"\s+Acct-Status-Type\s*\+?=")),
+    ("kamailio-acc-json", re.compile(r".{0,128}\bjson_acc\b[^{]{0,64}\{")),
+    ("opensips-acc", re.compile(r".{0,128}\bopensips\b.{0,128}\bACC: |.{0,128}\bE_ACC_\w+")),
+    ("opensips-acc", re.compile(r".{0,256}\bACC: call ended: ")),
+    ("kamailio-acc", re.compile(r".{0,256}\bACC: (?:transaction|call|request) \w+: ")),
+    ("kamailio-acc", re.compile(r".{0,256}\blog_write_cdr\(\): ")),
+    ("asterisk-qos", re.compile(r"(?!\").{0,128}\bssrc=\d+;themssrc=")),
+    ("asterisk-qos", re.compile(r".{0,64}\bRTPAUDIOQOS\w*\b.{0,8}[=:]")),
+    ("asterisk-qos", re.compile(r"min(?:rx|tx)?(?:jitter|lost|rtt|mes)=|minrx\w+=")),
+)
+"""How a line of a source begins: the first line that fits any decides, and on it the first rule.
+Kamailio and OpenSIPS log accounting alike: OpenSIPS by its name, and by the end of a call, which
+Kamailio calls otherwise."""
+
+
+def _of_text(head: bytes) -> str | None:
+    text = head.decode("utf-8", "replace")
+    if _BENCODED.match(text):
+        return "rtpengine"
+    for line in islice(text.splitlines(), _LINES):
+        if line.startswith(("{", "[")):
+            return None
+        told = next((kind for kind, begins in _TEXTS if begins.match(line[:1024])), None)
+        if told is None and _CDR_ROW.fullmatch(line[:4096]):
+            told = "asterisk-cdr"
+        if told is None and _RTPENGINE_LOG.search(line[:128]):
+            told = "rtpengine"
+        if told is not None:
+            return told
+    return None
+
+
+# JSON -------------------------------------------------------------------------------------------
+
+
+def _has(*keys: str) -> Fits:
+    return lambda record: all(key in record for key in keys)
+
+
+def _either(*rules: Fits) -> Fits:
+    return lambda record: any(fits(record) for fits in rules)
+
+
+def _begins(key: str, start: str) -> Fits:
+    return lambda record: (text_in(record, key) or "").startswith(start)
+
+
+_EDGES: Final = ("carrier_edge", "sip_edge", "sdk_edge", "client_edge")
+
+
+def _is_summary(record: Record) -> bool:
+    return "call_sid" in record and (
+        "processing_state" in record or "call_state" in record or any(e in record for e in _EDGES)
+    )
+
+
+OBJECTS: Final[Rules] = (
+    ("livekit-spans", _has("resourceSpans")),
+    ("livekit-rtc", lambda r: "t" in r and ("publisher" in r or "subscriber" in r)),
+    ("rtpengine", _has("t", "dir", "raw")),
+    ("livekit-participant", _has("t", "event")),
+    ("livekit-webhook", lambda r: "event" in r and ("room" in r or "createdAt" in r)),
+    ("livekit-sip", lambda r: "msg" in r and ("callID" in r or "ts" in r)),
+    ("telnyx", _either(_begins("event_type", "call."), _has("call_control_id"))),
+    ("twilio-summary", _is_summary),
+    ("twilio-metrics", lambda r: "call_sid" in r and ("sdk_edge" in r or "edge" in r)
+        and "timestamp" in r and "name" not in r),
+    ("twilio-events", lambda r: "call_sid" in r and ("group" in r or "name" in r)),
+    ("vonage", _has("conversation_uuid")),
+    ("vonage", lambda r: "uuid" in r and "status" in r and "timestamp" in r),
+    ("freeswitch-cdr", lambda r: "callStats" in r or ("variables" in r and "channel_data" in r)),
+    ("freeswitch-esl", _has("Event-Name")),
+    ("asterisk-ari", _either(
+        _has("channel_uniqueid"), _has("id", "dialplan", "connected"),
+        lambda r: "application" in r and "type" in r and "asterisk_id" in r,
+        lambda r: "txcount" in r and "rxcount" in r)),
+    ("rtpengine", _either(
+        _has("SSRC", "tags"), _has("tags", "created"), _has("tags", "result"),
+        _has("result", "error-reason"), _has("result", "SSRC"))),
+    ("opensips-acc", lambda r: str(r.get("method", "")).startswith("E_ACC_")
+        or str(r.get("event", "")).startswith("E_ACC_")),
+    ("kamailio-acc-json", lambda r: ("callid" in r or "call_id" in r)
+        and ("sip_code" in r or "sip_reason" in r or ("start_time" in r and "duration" in r))),
+)  # fmt: skip
+"""Objects of JSON by their keys; the first that fits. Before the last rules stand those whose keys
+are nobody else's."""
+
+_WRAPPERS: Final = ("data", "payload", "call_summaries", "metrics", "events", "statistics")
+
+
+def _of_json(data: bytes, head: bytes) -> str | None:
+    start = head.lstrip()
+    if not start.startswith((b"{", b"[")):
+        return None
+    if b'"resourceSpans"' in start[:256]:
+        return "livekit-spans"  # one line may hold all spans of a call
+    # A body may be longer than what is looked at of other files.
+    for _, record in islice(bodies(data[:_MOST]), _BODIES):
+        if isinstance(record, Broken):
+            continue
+        told = _of_record(record)
+        if told is not None:
+            return told
+    return None
+
+
+def _of_record(record: Record) -> str | None:
+    for one in _unwrapped(record):
+        for kind, fits in (*OBJECTS, *FORMS):
+            if fits(one):
+                return kind
+    return None
+
+
+def _unwrapped(record: Record, depth: int = 2) -> Iterator[Record]:
+    """The object, then what a list or an envelope around it holds."""
+    yield record
+    if depth == 0:
+        return
+    for key in _WRAPPERS:
+        inner = record.get(key)
+        if isinstance(inner, list) and inner:
+            inner = cast("list[object]", inner)[0]
+        if isinstance(inner, dict) and inner:
+            yield from _unwrapped(object_in({key: inner}, key), depth - 1)
+
+
+# Forms ------------------------------------------------------------------------------------------
+
+_TWILIO_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
+
+
+def _is_twilio(record: Mapping[str, object]) -> bool:
+    """Only Twilio's ids are `CA` and 32 hexadecimal digits; the others that speak TwiML use UUIDs
+    or `v3:...`."""
+    return _TWILIO_SID.fullmatch(str(record.get("CallSid", ""))) is not None
+
+
+def _is_signalwire(record: Mapping[str, object]) -> bool:
+    return "CallSid" in record and any(
+        key.startswith(("AudioIn", "AudioOut")) or key in ("HangupBy", "HangupDirection")
+        for key in record
+    )
+
+
+FORMS: Final[Rules] = (
+    ("plivo", _either(_has("CallUUID"), _has("ALegUUID"))),
+    ("twilio-status", lambda r: _is_twilio(r) and "CallSidLegacy" not in r),
+    ("telnyx-texml", lambda r: "CallSid" in r and ("CallSidLegacy" in r or "ConnectionId" in r
+        or str(r["CallSid"]).startswith(("v2:", "v3:")) or "CallLegId" in r)),
+    ("signalwire", _is_signalwire),
+    ("telnyx-texml", lambda r: "CallSid" in r and any(k in r for k in (
+        "CallQuality", "HangupSource", "SipHangupCause", "HangupCause", "CallSessionId"))),
+    ("signalwire", lambda r: "CallSid" in r and "-" in str(r.get("AccountSid", ""))
+        and "ApiVersion" in r),
+    ("telnyx-texml", _has("CallSid", "CallStatus")),
+)  # fmt: skip
+"""Bodies of callbacks. Twilio, Telnyx and SignalWire use one set of names."""
+
+
+def _of_forms(head: bytes) -> str | None:
+    first = head.lstrip().split(b"\n", 1)[0]
+    if b"=" not in first or b"&" not in first:
+        return None
+    for _, record in islice(forms(head), _BODIES):
+        if isinstance(record, Broken):
+            continue
+        told = next((kind for kind, fits in FORMS if fits(record)), None)
+        if told is not None:
+            return told
+    return None

@@ -1,0 +1,211 @@
+"""What Twilio's records have in common: envelopes, edges, directions, answers, one stream's counts.
+
+Sources: Twilio's pages "Call Summary", "Details: Call Summary", "Call Metrics", "Call Events",
+"Understanding Twilio Media Edges", "Call resource", "Call Insights Event Stream".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from trunktrace import conventions as c
+from trunktrace.belief import country_code
+from trunktrace.facts import End
+from trunktrace.sources.bodies import bodies
+from trunktrace.sources.draft import Draft
+from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
+from trunktrace.sources.parsed import Broken
+from trunktrace.sources.reading import Reading
+from trunktrace.sources.static_payloads import FIRST_DYNAMIC, codec_of
+from trunktrace.sources.values import count, decimal
+from trunktrace.windows import Leg, MediaDirection
+
+CARRIER: Final = "twilio"
+
+EDGES: Final[dict[str, Leg]] = {"sip_edge": "trunk", "carrier_edge": "pstn"}
+"""Twilio's media gateways by the leg that they stand on. `sip_edge` faces the SIP side, where the
+bridge is; `carrier_edge` the telephone network. `client_edge` and `sdk_edge` face Twilio's own
+WebRTC client: no telephone, and no trunk."""
+
+STREAMS: Final[dict[tuple[Leg, str], MediaDirection]] = {
+    ("pstn", "inbound"): "in",
+    ("pstn", "outbound"): "out",
+    ("trunk", "inbound"): "out",
+    ("trunk", "outbound"): "in",
+}
+"""Twilio's direction is the edge's: inbound is what arrived at it from outside."""
+
+Ending = Literal["answered", "busy", "no_answer", "canceled", "failed"]
+
+_SID: Final = re.compile(r"[A-Z]{2}[0-9A-Za-z]{1,62}")
+_SIP_URI: Final = re.compile(r"sips?:", re.IGNORECASE)
+_MOST_HOST_CHARACTERS: Final = 253
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A record of Voice Insights: its line, and the type of the event that it came in.
+
+    `kind` is empty where it did not come by Event Streams.
+    """
+
+    line: int
+    kind: str
+    record: Record
+
+
+def told_in(data: bytes, list_key: str) -> Iterator[Told | Broken]:
+    """The records of a file: single, lists, pages of the API (`list_key`), CloudEvents."""
+    for line, body in bodies(data):
+        if isinstance(body, Broken):
+            yield body
+        elif "specversion" in body:
+            event, kind = body.get("data"), text_in(body, "type")
+            if kind is None or not isinstance(event, dict):
+                yield Broken(line, "an event without `type` or `data`")
+            else:
+                yield Told(line, kind, cast("Record", event))
+        elif isinstance(body.get(list_key), list):
+            for one in list_in(body, list_key):
+                if isinstance(one, dict):
+                    yield Told(line, "", cast("Record", one))
+                else:
+                    yield Broken(line, f"no object in `{list_key}`")
+        else:
+            yield Told(line, "", body)
+
+
+def sid_of(value: object) -> str | None:
+    """A SID: two capitals and letters or digits; None for anything else."""
+    return value if isinstance(value, str) and _SID.fullmatch(value) else None
+
+
+def is_sip_uri(party: object) -> bool:
+    """Whether a party is named by a SIP URI: Twilio writes telephones as E.164."""
+    return isinstance(party, str) and _SIP_URI.match(party) is not None
+
+
+def direction_told(word: str | None, *, faces_sip: bool) -> str | None:
+    """The call's direction from the agent's side; None for a word that is not known.
+
+    `trunking_originating` is a call from the telephone network to our SIP side, `_terminating` one
+    from our SIP side to the telephone network. The others are Twilio's own view: `inbound` came
+    to Twilio, `outbound_api` and `outbound_dial` it placed. On a leg that faces the SIP side, what
+    Twilio places comes to the bridge.
+    """
+    said = (word or "").lower().replace("-", "_")
+    if said in ("trunking_originating", "trunking_terminating"):
+        return "inbound" if said == "trunking_originating" else "outbound"
+    if said == "inbound":
+        return "outbound" if faces_sip else "inbound"
+    if said in ("outbound", "outbound_api", "outbound_dial"):
+        return "inbound" if faces_sip else "outbound"
+    return None
+
+
+def direction_by(reading: Reading, told: str | None, caller: object, callee: object) -> str | None:
+    """The call's direction: as configured for the bridge, else as the record told it."""
+    end: End | None = None
+    if told is not None:
+        end = "callee" if told == "inbound" else "caller"
+    ends = reading.bridge.ends(caller=[_host(caller)], callee=[_host(callee)], told=end)
+    return None if ends.by == "assumed" else ends.direction
+
+
+def _host(party: object) -> str | None:
+    """The host of `sip:user@host:port;...`; None without one."""
+    if not isinstance(party, str) or "@" not in party or len(party) > 4 * _MOST_HOST_CHARACTERS:
+        return None
+    host = party.rpartition("@")[2].partition(";")[0].partition(">")[0]
+    name = host if host.count(":") != 1 else host.partition(":")[0]
+    return name[:_MOST_HOST_CHARACTERS] or None
+
+
+def say_ending(
+    draft: Draft, ending: Ending | None, code: int | None, reason: str | None = None
+) -> None:
+    """What became of the call; None is a call that is not over, or of which nobody says it.
+
+    The last SIP response is the answer to the INVITE only where it fits: a 200 beside `canceled`
+    answers the CANCEL, a 481 beside `completed` some later request.
+    """
+    if ending is None:
+        return
+    if ending == "answered":
+        if code is not None and 200 <= code < 300:
+            draft.answer(code)
+        else:
+            draft.say(outcome="answered")
+    elif code is not None and 300 <= code < 700:
+        draft.answer(code, reason=reason)
+        if ending == "no_answer" and code == 487:
+            # Twilio's own ringing timeout ends in its own CANCEL.
+            draft.say(outcome="no_answer")
+    else:
+        draft.say(outcome=ending, reason=reason)
+
+
+def say_country(draft: Draft, caller: object, callee: object) -> None:
+    """The countries of the parties, where their numbers do not tell."""
+    for key, value in ((c.SIP_CALLER_COUNTRY, caller), (c.SIP_CALLEE_COUNTRY, callee)):
+        code = country_code(value)
+        if code is not None and draft.known(key) is None:
+            draft.state({key: code})
+
+
+ANSWERED_BY: Final = {
+    "human": "human",
+    "machine_start": "machine",
+    "machine_end_beep": "machine",
+    "machine_end_silence": "machine",
+    "machine_end_other": "machine",
+    "fax": "machine",
+}
+"""Twilio's answering machine detection; `unknown` says nothing."""
+
+
+def codec_in(stream: Record) -> dict[str, object]:
+    """Codec and payload type of a stream, as facts; the codec of a static type by its number."""
+    payload_type = count(stream.get("codec"))
+    name = text_in(stream, "codec_name")
+    if name is None or name.lower().startswith("unknown"):
+        name = codec_of(payload_type) if payload_type is not None else None
+    if payload_type is not None and payload_type < FIRST_DYNAMIC and name is not None:
+        known = codec_of(payload_type)
+        if known is not None and known != name.lower():
+            payload_type = None  # one of the two is a default: the name is what people read
+    return {"codec": name, "payload_type": payload_type}
+
+
+def loss_in(stream: Record) -> dict[str, object]:
+    """Counts and loss of one stream.
+
+    What arrived is counted: lost of received and lost. Of what Twilio sent it states the percentage
+    (0 to 100); the count of lost ones stands beside it. Without a packet there is no loss.
+    """
+    received, sent = count(stream.get("packets_received")), count(stream.get("packets_sent"))
+    lost = count(stream.get("packets_lost"))
+    percent = decimal(stream.get("packets_loss_percentage"))
+    packets = received if received is not None else sent
+    measures: dict[str, object] = {"packet_count": packets, "lost_count": lost}
+    stated = percent / 100.0 if percent is not None else None
+    total = packets + lost if packets is not None and lost is not None else None
+    if total == 0:
+        return measures
+    counted = lost / total if total and lost is not None else None
+    if counted is not None and (received is not None or not stated):
+        return {**measures, "loss_ratio": counted}
+    return {**measures, "loss_ratio": stated if stated is not None else counted}
+
+
+def jitter_in(stream: Record) -> dict[str, object]:
+    """Jitter of one stream in ms: mean and largest. `latency` is Twilio's own, and no RTT."""
+    jitter = object_in(stream, "jitter")
+    mean = decimal(jitter.get("avg"))
+    return {
+        "jitter_ms": mean if mean is not None else decimal(jitter.get("value")),
+        "jitter_max_ms": decimal(jitter.get("max")),
+    }

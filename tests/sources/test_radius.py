@@ -1,0 +1,297 @@
+"""RADIUS accounting of SBCs, gateways and proxies: sessions, legs, both ways of writing them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.sources.golden import GOLDEN
+from tests.sources.radius_packet import (
+    ORACLE,
+    attribute,
+    hex_lines,
+    long_extended,
+    oracle_stop,
+    packet,
+    vendor,
+)
+
+from trunktrace.facts import Observation
+from trunktrace.sources.ends import Bridge
+from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.radius import parse
+from trunktrace.sources.reading import Reading
+from trunktrace.windows import MediaWindow
+
+HERE = GOLDEN / "radius"
+ORACLE_DETAIL = (HERE / "made-oracle.detail").read_bytes()
+CISCO_DETAIL = (HERE / "made-cisco.detail").read_bytes()
+KAMAILIO_DETAIL = (HERE / "made-kamailio.detail").read_bytes()
+
+STOP = """
+\tAcct-Status-Type = Stop
+\tAcct-Session-Id = "one"
+\tAcme-Session-Ingress-CallId = "in@carrier.example"
+\tAcme-Session-Egress-CallId = "out@sbc.example"
+\tAcme-Session-Ingress-Realm = "carrier-one"
+\tAcme-Session-Egress-Realm = "livekit"
+"""
+
+
+def _stop(*lines: str) -> bytes:
+    """A Stop of an Oracle SBC with more attributes."""
+    body = STOP.strip("\n") + "".join(f"\n\t{line}" for line in lines)
+    return f"Mon Nov 23 13:01:06 2026\n{body}\n\n".encode()
+
+
+def _legs(parsed: Parsed) -> dict[str, Observation]:
+    return {one.leg: one for one in parsed.observations}
+
+
+def _window(one: Observation, direction: str) -> MediaWindow:
+    (found,) = [w for w in (*one.windows, *one.untimed) if w.direction == direction]
+    return found
+
+
+ANSWERED = (
+    'h323-setup-time = "13:00:01.250 UTC NOV 23 2026"',
+    'h323-connect-time = "13:00:05.500 UTC NOV 23 2026"',
+    'h323-disconnect-time = "13:01:05.750 UTC NOV 23 2026"',
+)
+
+
+def test_start_and_stop_are_one_session_of_two_legs() -> None:
+    """An Oracle session is the ingress leg and the egress leg, each with its own Call-ID."""
+    parsed = parse(ORACLE_DETAIL)
+    legs = _legs(parsed)
+    assert len(parsed.observations) == 2
+    assert legs["pstn"].ids["call_id"] == "f3a1c2d4-1"
+    assert legs["trunk"].ids["call_id"] == "SDpk2a401-f3a1c2d4-1"
+    assert legs["pstn"].ids["linked_id"] == legs["trunk"].ids["linked_id"]
+    assert legs["pstn"].facts["sip.call.duration_ms"] == 60_250.0
+    assert legs["pstn"].facts["sip.hangup.source"] == "caller"
+
+
+def test_a_session_without_its_stop_is_partial() -> None:
+    """A Start alone says who and when, is partial, and knows no end."""
+    parsed = parse(ORACLE_DETAIL.partition(b"\n\n")[0])
+    assert {one.completeness for one in parsed.observations} == {"partial"}
+    assert all(one.facts["sip.response.status_code"] == 200 for one in parsed.observations)
+    assert all("sip.call.duration_ms" not in one.facts for one in parsed.observations)
+
+
+def test_records_of_a_session_may_come_in_any_order() -> None:
+    """The Stop counts last, wherever it stands in the file."""
+    start, stop = ORACLE_DETAIL.strip().split(b"\n\n")
+    assert parse(stop + b"\n\n" + start).observations[0].facts == (
+        parse(ORACLE_DETAIL).observations[0].facts
+    )
+
+
+def test_loss_is_as_the_sbc_counted_it() -> None:
+    """Calling-RTP is what came from the caller: counted, towards the agent, on the far leg."""
+    far = _window(_legs(parse(ORACLE_DETAIL))["pstn"], "in")
+    assert (far.packet_count, far.lost_count, far.loss_ratio) == (2850, 150, 0.05)
+    assert far.loss_method == "counted"
+    assert (far.jitter_ms, far.jitter_max_ms, far.mos, far.r_factor) == (11, 38, 3.72, 72.4)
+
+
+def test_what_the_far_end_reported_is_of_the_other_direction() -> None:
+    """Calling-RTCP speaks of what was sent to the caller; its loss ratio is derived."""
+    report = _window(
+        _legs(parse(_stop(*ANSWERED, "Acme-Called-Packets_FS1 = 1000",
+                          "Acme-Calling-RTCP-Packets-Lost_FS1 = 30",
+                          "Acme-Calling-RTCP-Avg-Latency_FS1 = 42")))["pstn"],
+        "out",
+    )  # fmt: skip
+    assert (report.lost_count, report.loss_ratio, report.rtt_ms) == (30, 0.03, 42.0)
+    assert report.loss_method == "derived"
+
+
+def test_zeros_without_any_measure_say_nothing() -> None:
+    """Where QoS was not measured (no jitter, no score), a loss of 0 is no loss that was counted."""
+    zeros = [f"Acme-Calling-{what}_FS1 = 0" for what in (
+        "RTP-Packets-Lost", "RTP-Avg-Jitter", "RTP-MaxJitter", "RTCP-Packets-Lost",
+        "RTCP-Avg-Jitter", "RTCP-Avg-Latency", "RTCP-MaxJitter", "RTCP-MaxLatency")]  # fmt: skip
+    legs = _legs(parse(_stop(*ANSWERED, "Acme-Calling-Packets_FS1 = 900", *zeros,
+                             "Acme-Calling-MOS = 0", "Acme-Post-Dial-Delay = 0")))  # fmt: skip
+    (only,) = legs["pstn"].windows
+    assert only.measures() == {"packet_count": 900}
+    assert "sip.pdd_ms" not in legs["pstn"].facts
+
+
+def test_the_bridge_at_the_callers_side() -> None:
+    """A realm, a trunk group or an address given as the bridge's turns legs and directions."""
+    for name in ("carrier-one", "US-EAST", "198.51.100.20", "198.51.100.20:5060"):
+        parsed = parse(ORACLE_DETAIL, Reading(bridge=Bridge(frozenset({name}))))
+        legs = _legs(parsed)
+        assert legs["trunk"].ids["call_id"] == "f3a1c2d4-1"
+        assert legs["trunk"].facts["sip.call.direction"] == "outbound"
+        assert _window(legs["trunk"], "out").loss_ratio == 0.05
+        assert legs["pstn"].facts["trunk.id"] == "livekit"
+
+
+def test_a_call_that_never_left_has_one_leg() -> None:
+    """Refused by the SBC: the ingress leg with the code, no egress leg, no media."""
+    (only,) = parse((HERE / "broken-oracle.detail").read_bytes()).observations
+    assert only.facts["sip.response.status_code"] == 403
+    assert only.facts["sip.reason.q850"] == 21
+    assert only.windows == only.untimed == ()
+
+
+@pytest.mark.parametrize(
+    "line, initiator",
+    [("1", "caller"), ("2", "callee"), ("3", None), ("0", None), ("99", None)],
+)
+def test_who_hung_up(line: str, initiator: str | None) -> None:
+    """Disconnect-Initiator 1 is the calling party, 2 the called one; the SBC itself is neither."""
+    one = parse(_stop(*ANSWERED, f"Acme-Disconnect-Initiator = {line}")).observations[0]
+    assert one.facts.get("sip.hangup.source") == initiator
+
+
+@pytest.mark.parametrize(
+    "told, seconds",
+    [
+        ("13:00:05.123 UTC Mon Nov 23 2026", 1_795_438_805.123),
+        (".13:00:05.123 UTC Mon Nov 23 2026", 1_795_438_805.123),
+        ("*13:00:05.123 UTC Mon Nov 23 2026", 1_795_438_805.123),
+        ("h323-connect-time=13:00:05.123 UTC Mon Nov 23 2026", 1_795_438_805.123),
+        ("13:00:05.123 UTC NOV 23 2026", 1_795_438_805.123),
+        ("13:00:05 UTC Mon Nov 23 2026", 1_795_438_805.0),
+        ("15:00:05.000 EET Mon Nov 23 2026", 1_795_438_805.0),
+        ("17:00:05.000 GMT+4 Mon Nov 23 2026", 1_795_438_805.0),
+        ("08:00:05.000 EST Mon Nov 23 2026", 1_795_438_805.0),
+        ("25:00:05.000 UTC Mon Nov 23 2026", None),
+        ("13:00:05.000 UTC Mon Foo 23 2026", None),
+        ("yesterday", None),
+    ],
+)
+def test_times_of_gateways(told: str, seconds: float | None) -> None:
+    """Times are read with and without mark, weekday, milliseconds; garbage is no time."""
+    line = f'h323-connect-time = "{told}"'
+    assert parse(_stop(line)).observations[0].start == seconds
+
+
+@pytest.mark.parametrize(
+    "told, answered, cause",
+    [("10", True, 16), ("0x10", True, 16), ("16", True, 16), ("16", False, 22), ("11", False, 17),
+     ("22 (0x16)", False, 22), ("0", True, None), ("zz", True, None), ("FF", True, None)],
+)  # fmt: skip
+def test_causes_are_hexadecimal(told: str, answered: bool, cause: int | None) -> None:
+    """h323-disconnect-cause is two hexadecimal digits; an answered call never ends with 0x16."""
+    line = f'h323-disconnect-cause = "{told}"'
+    one = parse(_stop(*(ANSWERED if answered else ()), line)).observations[0]
+    assert one.facts.get("sip.reason.q850") == cause
+
+
+def test_audiocodes_writes_causes_in_decimal() -> None:
+    """The same attribute in AudioCodes' vendor space, or beside sip-call-id, is decimal."""
+    data = (HERE / "made-packets.hex").read_bytes()
+    busy = [one for one in parse(data).observations if one.record_id == "34833"]
+    assert [one.facts["sip.reason.q850"] for one in busy] == [17]
+    assert [one.facts["sip.call.outcome"] for one in busy] == ["busy"]
+
+
+def test_sessions_of_a_gateway_are_legs_of_one_call() -> None:
+    """Cisco's sessions are joined by h323-conf-id; `answer` came from the caller."""
+    legs = _legs(parse(CISCO_DETAIL))
+    first = parse(CISCO_DETAIL).observations[0]
+    assert first.leg == "pstn"
+    assert first.ids["call_id"] == "91C70123-E77A11F0"
+    heard = _window(first, "in")
+    assert heard.loss_ratio == pytest.approx(57 / (57 + 5719))
+    assert (heard.lost_count, heard.discarded_count, heard.rtt_ms) == (57, 4, 35.0)
+    assert legs["trunk"].bridge_end == "callee"
+
+
+def test_who_released_the_call_at_a_gateway() -> None:
+    """Cisco's release-source 3 and 4 are the called party; AudioCodes says which leg ended it."""
+    assert parse(CISCO_DETAIL).observations[0].facts["sip.hangup.source"] == "callee"
+    (one,) = parse((HERE / "made-audiocodes.detail").read_bytes()).observations
+    assert one.facts["sip.hangup.source"] == "caller"
+
+
+def test_the_tags_of_a_bye_tell_who_hung_up() -> None:
+    """Kamailio's Stop has the BYE's tags: turned around when the callee sent it."""
+    assert parse(KAMAILIO_DETAIL).observations[0].facts["sip.hangup.source"] == "callee"
+    stop = KAMAILIO_DETAIL.replace(b'Sip-From-Tag = "SCL_tag9"', b'Sip-From-Tag = "as6d31"')
+    assert parse(stop).observations[0].facts["sip.hangup.source"] == "caller"
+
+
+def test_the_parties_of_a_bye_are_not_the_calls() -> None:
+    """The callee's BYE names the callee as calling: caller and callee stay those of the INVITE."""
+    one = parse(KAMAILIO_DETAIL).observations[0]
+    assert one.facts["sip.caller.number"] == "+1*******01"
+    assert one.facts["sip.callee.number"] == "+1*******99"
+
+
+def test_sessions_of_no_call_are_ignored() -> None:
+    """Accounting-On and a Wi-Fi session are well formed and say nothing of a call."""
+    assert parse(KAMAILIO_DETAIL).ignored == 2
+
+
+def test_packets_say_what_detail_files_say() -> None:
+    """The same Stop as a packet, several attributes in one Vendor-Specific, gives the same loss."""
+    parsed = parse(hex_lines(oracle_stop()))
+    far = _window(_legs(parsed)["pstn"], "in")
+    assert parsed.broken == ()
+    assert (far.packet_count, far.lost_count, far.loss_ratio, far.mos) == (2850, 150, 0.05, 3.72)
+    assert parsed.observations[0].facts["sip.hangup.source"] == "callee"
+
+
+def test_long_extended_attributes_are_put_together() -> None:
+    """A vendor's attribute in fragments (RFC 6929 section 2.2) is read as one."""
+    name = b"carrier-" + b"x" * 100
+    parts = ((9148).to_bytes(4, "big") + bytes((41,)) + name[:50], name[50:])
+    data = hex_lines(
+        packet(attribute(40, 2), attribute(44, "s"), vendor(ORACLE, attribute(3, "c@d.example")),
+               long_extended(245, 26, *parts))
+    )  # fmt: skip
+    assert parse(data).observations[0].ids["endpoint"] == name.decode()
+
+
+def test_a_vendors_attributes_without_a_name_are_looked_up() -> None:
+    """Attr-26.9148.3 = 0x... of a server without Oracle's dictionary is read all the same."""
+    data = (
+        b'Mon Nov 23 13:01:06 2026\n\tAcct-Status-Type = Stop\n\tAcct-Session-Id = "u"\n'
+        b"\tAttr-26.9148.3 = 0x696e40612e6578616d706c65\n\tAttr-26.9148.71 = 0x000001e6\n"
+        b"\tVendor-9148-Attr-41 = 0x6f6e65\n"
+    )  # fmt: skip
+    (one,) = parse(data).observations
+    assert one.ids["call_id"] == "in@a.example"
+    assert one.facts["sip.response.status_code"] == 486
+    assert one.ids["endpoint"] == "one"
+
+
+def test_no_number_stands_in_clear() -> None:
+    """Numbers in headers, routing numbers and AV pairs are masked wherever they could turn up."""
+    for file in HERE.iterdir():
+        if not file.name.endswith((".json", ".toml")):
+            assert "5551230" not in repr(parse(file.read_bytes()))
+
+
+def test_line_ends_do_not_matter() -> None:
+    """CRLF and LF say the same."""
+    assert parse(ORACLE_DETAIL.replace(b"\n", b"\r\n")) == parse(ORACLE_DETAIL)
+
+
+def test_broken_records_leave_the_others() -> None:
+    """Each broken packet is told by its line, and the good one after them is read."""
+    parsed = parse((HERE / "broken-packets.hex").read_bytes())
+    assert [one.line for one in parsed.broken] == list(range(1, 11))
+    assert [one.facts["sip.response.status_code"] for one in parsed.observations] == [404, 404]
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), hexed=st.booleans())
+def test_parsing_is_total(seed: int, hexed: bool) -> None:
+    """Whatever bytes change, a reader gives observations, broken or ignored, and never raises."""
+    chance = random.Random(seed)
+    data = bytearray(oracle_stop() if hexed else ORACLE_DETAIL)
+    for _ in range(chance.randint(1, 12)):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    parsed = parse(hex_lines(bytes(data)) if hexed else bytes(data))
+    assert parsed.observations or parsed.broken or parsed.ignored
+    assert all(one.line >= 1 and one.reason for one in parsed.broken)
