@@ -1,4 +1,4 @@
-"""Writes docs/reference/rules.md from the rules, the thresholds and the table of final codes.
+"""Writes docs/reference/rules.md from the rules and the thresholds.
 
 `--check` changes nothing and fails if the page is not what would be written.
 """
@@ -11,7 +11,6 @@ from pathlib import Path
 
 from trunktrace import conventions as c
 from trunktrace.diagnosis.rules import RULES, Rule
-from trunktrace.sip.codes import CODES, TEXT_RULES, UNANSWERED, FinalCode
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "rules.md"
 
@@ -46,12 +45,18 @@ INTRO = {
 }
 
 
+CODES = """\
+What a final answer to an INVITE means, whose fault it is, and whether another trunk may be tried:
+[SIP codes](sip-codes.md).
+"""
+
+
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
     for mode in c.FAILURE_MODES:
         parts += [f"## {mode}\n", INTRO[mode] + "\n", _rules(mode)]
-    parts += ["## Thresholds\n", _thresholds(), "## Final codes\n", _codes()]
+    parts += ["## Thresholds\n", _thresholds(), "## Final codes\n", CODES]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -69,37 +74,6 @@ def _row(rule: Rule) -> str:
 def _thresholds() -> str:
     text = files("trunktrace.diagnosis").joinpath("thresholds.toml").read_text("utf-8")
     return f"```toml\n{text}```\n"
-
-
-def _codes() -> str:
-    lines = [
-        "What a final answer to an INVITE means, and what an attempt without one means. No fault:",
-        "two sides may have sent it, and nothing beside the code decides. *Another trunk* is",
-        "whether going on to one is right (and only without progress: two phones must never ring).",
-        "",
-        "| code | meaning | outcome | detail | fault | another trunk |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [_code(str(row.code), row) for row in CODES.values()]
-    lines += [_code("-", row) for row in UNANSWERED.values()]
-    lines += [
-        "",
-        "Reason phrases decide where they say more; the first that fits counts.",
-        "",
-        "| phrase (regular expression) | codes | outcome | detail | fault |",
-        "|---|---|---|---|---|",
-    ]
-    for rule in TEXT_RULES:
-        pattern = rule.pattern.pattern.replace("|", "\\|")
-        codes = ", ".join(map(str, sorted(rule.codes))) if rule.codes else "any"
-        said = [rule.outcome or "-", rule.detail or "-", rule.fault or "-"]
-        lines.append(f"| `{pattern}` | {codes} | {' | '.join(said)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _code(name: str, row: FinalCode) -> str:
-    said = [row.outcome or "-", row.detail or "-", row.fault or "-", "yes" if row.goes_on else "no"]
-    return f"| {name} | {row.meaning} | {' | '.join(said)} |"
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ TrunktraceError                  catch this to catch all of ours
 ├── ConfigurationError           a setting is wrong; raised where it is given, never in a call
 │   └── DirectoryError           a directory file is wrong; names file and line
 ├── MissingDependencyError       an optional package is needed and is not installed
+├── FetchError                   a carrier does not give its record of a call; says what to do
 └── ParseError                   a record of a carrier, PBX or SBC cannot be read
 ```
 """
@@ -56,6 +57,10 @@ class DirectoryError(ConfigurationError):
 
 class MissingDependencyError(TrunktraceError, ImportError):
     """An optional package is needed and is not installed; the message says how to get it."""
+
+
+class FetchError(TrunktraceError):
+    """A carrier does not give its record of a call; the message says why, and what to do."""
 
 
 class ParseError(TrunktraceError, ValueError):

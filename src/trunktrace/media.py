@@ -206,16 +206,17 @@ class MediaBook:
         return None
 
     def is_counted(self, window: MediaWindow) -> bool:
-        """Whether somebody counted the loss of the trunk leg in a window's direction and time.
+        """Whether somebody knows the loss of the trunk leg in a window's direction and time.
 
-        For a long window it is enough that somebody counted at all.
+        By a count, or derived from what a record holds. For a long window it is enough that
+        somebody does at all.
         """
         if window.duration_s <= LONGEST_WINDOW_S:
             found = self.loss(window.direction, (window.start, window.end))
-            return found is not None and found[1] == "counted"
+            return found is not None and found[1] != "estimated"
         told = self._totals.get(("trunk", window.direction), {})
         return any(
-            method == "counted" and "loss_ratio" in totals.values()
+            method != "estimated" and "loss_ratio" in totals.values()
             for (method, _), totals in told.items()
         )
 

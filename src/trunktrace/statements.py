@@ -92,11 +92,11 @@ class Statements:
 
         `leg` is `trunk`, `agent` or `pstn`; `direction` is `in` (towards the agent) or `out`.
         Times are unix seconds or aware datetimes. Ratios are 0..1. `loss_method` is `counted` (by
-        a receiver on that leg) or `estimated`. A window of the trunk leg of at most 15 s marks the
-        turns it covers; a longer one goes to the root only. `source` names who measured it, a
+        a receiver on that leg), `derived` (from what a record holds instead of a count: whole
+        percents, a mean interval) or `estimated`. A window of the trunk leg of at most 15 s marks
+        the turns it covers; a longer one goes to the root only. `source` names who measured it, a
         handful of names for a call; told again with the same source and times, a window replaces
-        what it was. Wrong values are dropped, logged once
-        and counted; nothing is raised.
+        what it was. Wrong values are dropped, logged once and counted; nothing is raised.
         """
         try:
             window = checked_window(

@@ -10,8 +10,9 @@ import typer
 
 from trunktrace.cli.demo import run_demo
 from trunktrace.cli.diagnose import run_diagnose
+from trunktrace.cli.fetch import fetch_app
 from trunktrace.cli.parse import run_parse
-from trunktrace.errors import ConfigurationError, MissingDependencyError
+from trunktrace.errors import ConfigurationError, FetchError, MissingDependencyError
 
 EX_UNAVAILABLE: Final = 69
 EX_CONFIG: Final = 78
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("demo")(run_demo)
 app.command("diagnose")(run_diagnose)
 app.command("parse")(run_parse)
+app.add_typer(fetch_app, name="fetch")
 
 
 def _print_version(asked: bool) -> None:
@@ -49,7 +51,7 @@ def main() -> None:
     """Run the command line; a wrong setting or a missing package is a message, not a traceback."""
     try:
         app()
-    except MissingDependencyError as error:
+    except (FetchError, MissingDependencyError) as error:
         print(f"trunktrace: {error}", file=sys.stderr)
         sys.exit(EX_UNAVAILABLE)
     except ConfigurationError as error:

@@ -41,6 +41,7 @@ _NEXT: Final = {
     "OWA-4": "What the bridge sends is lost on its way: check the address in the SDP it answered.",
     "OWA-5": "Packets come from another address, or with another codec, than was agreed.",
     "OWA-7": "The bridge gave up on the media. Check the way of RTP to its port range.",
+    "OWA-8": "Did the bridge send anything? Read its log; check the way of RTP to the PBX's ports.",
     "FOL-1": "Take the trunk out of the list that was tried already.",
     "FOL-4": "Stop at this answer: another trunk cannot change it, and two phones may ring.",
     "MED-1": "Ask the carrier, and measure the path, for the time that is given.",

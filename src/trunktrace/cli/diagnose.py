@@ -11,43 +11,47 @@ import typer
 
 from trunktrace.cli.advice import show
 from trunktrace.cli.material import Material, gather, stories_of
+from trunktrace.cli.reading import BRIDGE, BRIDGE_END, COLUMNS, TIMEZONE, reading_of
 from trunktrace.diagnosis.engine import diagnose
 from trunktrace.diagnosis.findings import Diagnosis
 from trunktrace.diagnosis.report import root_facts
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import Thresholds
 from trunktrace.directory import Directory
+from trunktrace.sources.reading import Reading
 
 EX_DATAERR: Final = 65
 EX_NOINPUT: Final = 66
 
 
+MATERIAL: Final = typer.Argument(
+    metavar="DIR|FILE...",
+    help="A folder with a call's files, or the files: LiveKit's, and what a PBX, SBC or carrier "
+    "wrote of the same call (trunktrace parse --list).",
+)
+THRESHOLDS: Final = typer.Option(help="Thresholds of the rules, a TOML file.")
+DIRECTORY: Final = typer.Option(help="Trunk directory that names carriers (carriers.toml).")
+
+
 def run_diagnose(
-    material: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="DIR|FILE...",
-            help="A folder with a call's files, or the files: the bridge's log, webhooks, "
-            "participant events, RTC statistics, spans.",
-        ),
-    ],
+    material: Annotated[list[Path], MATERIAL],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-    thresholds: Annotated[
-        Path | None, typer.Option(help="Thresholds of the rules, a TOML file.")
-    ] = None,
-    directory: Annotated[
-        Path | None, typer.Option(help="Trunk directory that names carriers (carriers.toml).")
-    ] = None,
+    thresholds: Annotated[Path | None, THRESHOLDS] = None,
+    directory: Annotated[Path | None, DIRECTORY] = None,
+    bridge: Annotated[list[str] | None, BRIDGE] = None,
+    bridge_end: Annotated[str | None, BRIDGE_END] = None,
+    timezone: Annotated[str, TIMEZONE] = "UTC",
+    columns: Annotated[Path | None, COLUMNS] = None,
 ) -> None:
     """Say what was wrong with a call, from which evidence, and whose fault it was.
 
     Exit status 0; 65 if a record was broken (FILE:LINE: reason on standard error; the diagnosis is
-    still printed) or no file tells of a call; 66 if a path cannot be read; 78 if the thresholds or
-    the directory are wrong.
+    still printed) or no file tells of a call; 66 if a path cannot be read; 78 for a wrong
+    setting.
     """
     limits = Thresholds.load(thresholds) if thresholds is not None else Thresholds.find()
     names = Directory.load(directory) if directory is not None else Directory.find()
-    found = _gather(material)
+    found = _gather(material, reading_of(bridge, bridge_end, timezone, columns))
     stories = stories_of(found, names)
     for file, record in found.broken:
         print(f"{file}:{record.line}: {record.reason}", file=sys.stderr)
@@ -66,15 +70,15 @@ def run_diagnose(
 def _tell_of_others(count: int) -> None:
     if count:
         print(
-            f"trunktrace diagnose: {count} calls of the bridge's log are of other rooms and were "
-            "left out; give the log alone to see them",
+            f"trunktrace diagnose: {count} calls of the same logs are of other rooms and were left "
+            "out; give the logs alone to see them",
             file=sys.stderr,
         )
 
 
-def _gather(paths: list[Path]) -> Material:
+def _gather(paths: list[Path], reading: Reading) -> Material:
     try:
-        return gather(paths)
+        return gather(paths, reading)
     except OSError as error:
         why = error.strerror or type(error).__name__
         _stop(EX_NOINPUT, f"{error.filename}: {why}. Give a folder with a call's files, or files.")
@@ -86,13 +90,13 @@ def _stop_without_call(found: Material) -> NoReturn:
         _stop(
             EX_NOINPUT,
             f"no file of a kind that is known (files passed over: {passed}). Give a LiveKit SIP "
-            "bridge's JSON log, webhooks, participant events, RTC statistics or spans, one JSON "
-            "object a line.",
+            "bridge's JSON log, webhooks, participant events, RTC statistics or spans, or the "
+            "records of a PBX, SBC or carrier: trunktrace parse --list names them.",
         )
     _stop(
         EX_DATAERR,
-        "the files tell of no call. The bridge's log, the webhooks or the participant events are "
-        "needed: they say when a call began and how it ended.",
+        "the files tell of no call. The bridge's log, the webhooks, the participant events or the "
+        "records of a PBX or carrier are needed: they say when a call began and how it ended.",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from trunktrace import conventions as c
+from trunktrace.cli.directions import of_one_direction
 from trunktrace.cli.grouping import grouped, others_left_out
 from trunktrace.diagnosis.assemble import story_of
 from trunktrace.diagnosis.course import course_of
@@ -122,7 +123,7 @@ def stories_of(material: Material, directory: Directory) -> list[Story]:
 
 
 def _story(told: Sequence[Observation], samples: Sequence[Sample], directory: Directory) -> Story:
-    named = _named(told, directory)
+    named = _named(of_one_direction(told), directory)
     if not samples:
         return story_of(named)
     story = story_of(named)

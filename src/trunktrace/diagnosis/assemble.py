@@ -85,6 +85,12 @@ def _with_media(story: Story, untimed: Sequence[MediaWindow]) -> Story:
     return replace(story, facts={**_totals([*story.windows, *untimed]), **story.facts})
 
 
+def _names(one: Observation) -> Iterator[str]:
+    yield one.source
+    for window in (*one.windows, *one.untimed):
+        yield window.source
+
+
 def _times(window: MediaWindow) -> tuple[float, float]:
     return window.start, window.end
 

@@ -13,14 +13,14 @@ from typing import Final
 from trunktrace import conventions as c
 from trunktrace.belief import Value
 from trunktrace.diagnosis.failover_loop import path_of
+from trunktrace.diagnosis.legs import is_of_our_side
 from trunktrace.facts import Observation
 from trunktrace.timeline import Attempt
 
 _NEAR_S: Final = 2.0
 """Two records of one attempt say that it began, or ended, this near to each other."""
 
-Told = tuple[str, Attempt]
-"""(source, attempt)"""
+_WAITED_IN_VAIN: Final = 408
 
 
 def attempts_of(told: Iterable[Observation]) -> tuple[Attempt, ...]:
@@ -47,17 +47,17 @@ def _same(source: str, one: Attempt, known: tuple[set[str], Attempt]) -> bool:
     sources, other = known
     if one.livekit_call_id and other.livekit_call_id:
         return one.livekit_call_id == other.livekit_call_id
-    if one.trunk_id and other.trunk_id and one.trunk_id != other.trunk_id:
+    named_apart = bool(one.trunk_id and other.trunk_id and one.trunk_id != other.trunk_id)
+    if source in sources or is_of_our_side(source):
+        return not named_apart and _near(one.start, other.start)
+    # Each system has its own name for a gateway, and its own number of them.
+    if one.status_code and other.status_code and one.status_code != other.status_code:
         return False
-    if (
-        one.start is not None
-        and other.start is not None
-        and abs(one.start - other.start) <= _NEAR_S
-    ):
-        return True
-    if source in sources or one.livekit_call_id or other.livekit_call_id:
-        return False
-    return _ended_alike(one, other)
+    return _near(one.start, other.start) or _ended_alike(one, other)
+
+
+def _near(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and abs(one - other) <= _NEAR_S
 
 
 def _ended_alike(one: Attempt, other: Attempt) -> bool:
@@ -65,18 +65,23 @@ def _ended_alike(one: Attempt, other: Attempt) -> bool:
     if one.status_code != other.status_code or not (one.over and other.over):
         return False
     if one.end is None or other.end is None:
-        return True
-    return abs(one.end - other.end) <= _NEAR_S
+        return one.start is None or other.start is None
+    return _near(one.end, other.end)
 
 
 def _joined(known: Attempt, more: Attempt) -> Attempt:
-    """An attempt with what another source adds; a final code stands before any other end."""
+    """An attempt with what another source adds; a final code stands before any other end.
+
+    But for the 408 of a proxy that waited in vain, beside one who saw that nothing came.
+    """
     added = {
         item.name: getattr(more, item.name)
         for item in fields(Attempt)
         if getattr(known, item.name) is None
     }
     both = replace(known, **added)
+    if both.failure == "no_response" and both.status_code == _WAITED_IN_VAIN:
+        return replace(both, status_code=None, reason=None)
     return replace(both, failure=None) if both.status_code is not None else both
 
 

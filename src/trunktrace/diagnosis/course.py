@@ -33,8 +33,9 @@ class Course:
     `answered` is None where nobody said whether it was. `answered_at` and `ended_at` are None where
     no source gave the time, `ended_at` also while the call goes on. `talk` is the time in which
     media are judged: from the answer to the hang-up, or to now; None where the call is not known to
-    have been answered. `holds` are the times in which media were held. `past` is what is known of
-    the windows that a live story leaves out: empty where it leaves out none.
+    have been answered, unless somebody measured loss and nobody speaks of the call itself. `holds`
+    are the times in which media were held. `past` is what is known of the windows that a live story
+    leaves out: empty where it leaves out none.
     """
 
     answered: bool | None
@@ -67,6 +68,8 @@ def course_of(story: Story) -> Course:
         answered_at = min((w.start for w in story.windows if w.leg != "agent"), default=None)
     ended_at = _end(story, answered_at)
     talk = _talk(story, answered_at, ended_at) if answered else None
+    if answered is None and story.now is None:
+        talk = _measured(story)
     holds = tuple(intervals(story, "hold", open_until=ended_at or story.now))
     windows: dict[Place, tuple[MediaWindow, ...]] = {}
     if talk is not None:
@@ -130,6 +133,21 @@ def _talk(story: Story, answered_at: float | None, ended_at: float | None) -> In
     if end is None:
         end = max((window.end for window in story.windows), default=answered_at)
     return (answered_at, max(answered_at, end))
+
+
+def _measured(story: Story) -> Interval | None:
+    """When somebody measured media that came, of a call of which nobody says how it went.
+
+    A phone's or a media proxy's report of loss is worth something without the signalling.
+    """
+    told = [
+        w
+        for w in story.windows
+        if w.leg != "agent" and w.loss_method != "estimated" and w.loss_ratio is not None
+    ]
+    if not told:
+        return None
+    return min(w.start for w in told), max(w.end for w in told)
 
 
 def intervals(

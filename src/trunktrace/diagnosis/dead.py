@@ -7,6 +7,7 @@ there a pause is none, unless the bridge gave the line up.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,9 +24,14 @@ BRIDGES: Final = frozenset({"livekit-sip"})
 """Sources that stand between the legs. Towards the caller they count on the trunk leg what they
 sent, and on the agent leg what they received."""
 
+_OVERHEARD: Final = frozenset({"hep", "rtcp-xr"})
+"""Sources that read the RTCP of others: packets without a loss are those that a sender says it
+sent, and whether any of them arrived they do not say."""
+
 _NOBODY: Final = "nobody ever subscribed to the agent's track"
 
 FAR_LEGS: Final[tuple[Leg, ...]] = ("trunk", "pstn")
+_BOTH: Final[tuple[MediaDirection, ...]] = ("in", "out")
 
 _ALMOST_ALL: Final = 0.9
 """The agent got this share of what the bridge received: nothing was lost between them."""
@@ -46,20 +52,36 @@ class Dead:
 
 def is_judged(course: Course, limits: OneWay) -> bool:
     """Whether the call was answered and is long enough to ask about one-way audio."""
-    return course.talk is not None and course.unheld(course.talk) >= limits.shortest_call_s
+    if course.talk is None or not (course.answered or _is_lost_on_the_way(course)):
+        return False
+    return course.unheld(course.talk) >= limits.shortest_call_s
+
+
+def _is_lost_on_the_way(course: Course) -> bool:
+    """Whether somebody says that packets were sent where another received none at all."""
+    for place in itertools.product(FAR_LEGS, _BOTH):
+        told = course.windows_of(*place)
+        got = _counted(w for w in told if w.source not in _OVERHEARD)
+        sent = any(w.packet_count for w in told if w.source in _OVERHEARD)
+        if sent and got and not any(window.packet_count for window in got):
+            return True
+    return False
 
 
 def dead_in(story: Story, course: Course, limits: OneWay) -> Dead | None:
     """Nothing arrives from the caller; None where something does, or nobody counted."""
     if course.talk is None or not is_judged(course, limits):
         return None
-    trunk = _counted(course.windows_of("trunk", "in"))
+    trunk = _received(course.windows_of("trunk", "in"))
     given_up = [
         mark.start
         for mark in story.marks
         if mark.kind == "media_timeout" and not course.is_held_at(mark.start)
     ]
     found = _silence(trunk, course, limits)
+    beyond = _dead_beyond(course, limits, trunk, is_silent=found is not None)
+    if beyond is not None:
+        return beyond
     if found is not None:
         ignored = sum(window.ignored_count or 0 for window in trunk)
         return _on_trunk(found, ignored, gave_up=bool(given_up))
@@ -68,6 +90,27 @@ def dead_in(story: Story, course: Course, limits: OneWay) -> Dead | None:
         what = "the bridge ended the call because no RTP came"
         return Dead("trunk", "in", ("OWA-7",), start, given_up[0], what, "network")
     return _by_agent(course, limits, trunk)
+
+
+def _dead_beyond(
+    course: Course, limits: OneWay, trunk: Sequence[MediaWindow], *, is_silent: bool
+) -> Dead | None:
+    """Nothing arrives at the PBX or carrier's edge already: that is where the silence began.
+
+    What flows on the trunk all the same was made up by whoever sends it there (announcements,
+    silence). Where the PBX sends nothing itself, the media go past it, and it hears nothing of them
+    on either side.
+    """
+    far = _counted(course.windows_of("pstn", "in"))
+    found = _silence(far, course, limits)
+    if found is None:
+        return None
+    relays = {window.source for window in far}
+    made_up = any(w.packet_count and w.source in relays for w in course.windows_of("trunk", "in"))
+    if trunk and not is_silent and not made_up:
+        return None
+    what = "no audio packet arrived from beyond the PBX or carrier's edge"
+    return Dead("pstn", "in", ("OWA-1",), found[0], found[1], what, "carrier")
 
 
 def _on_trunk(found: Interval, ignored: int, *, gave_up: bool) -> Dead:
@@ -110,7 +153,7 @@ def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
         return Dead("agent", "out", ("OWA-3",), unheard, ended, _NOBODY, "platform")
     spoke = spoken_s(story, "agent_speaking", course.talk) >= limits.agent_spoke_s
     sent = [w for w in _counted(course.windows_of("trunk", "out")) if w.source in BRIDGES]
-    if spoke or any(window.packet_count for window in sent):
+    if spoke or any(window.packet_count for window in course.windows_of("trunk", "out")):
         for leg in FAR_LEGS:
             far = _counted(course.windows_of(leg, "out"))
             found = _silence([w for w in far if w.source not in BRIDGES], course, limits)
@@ -118,7 +161,23 @@ def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
                 what = "the far end received none of the packets sent to it"
                 fault = "network" if leg == "trunk" else "carrier"
                 return Dead(leg, "out", ("OWA-4",), found[0], found[1], what, fault)
-    return _unsent(story, course, limits, sent) if spoke else None
+    if spoke:
+        return _unsent(story, course, limits, sent)
+    return _never_sent(story, course, limits)
+
+
+def _never_sent(story: Story, course: Course, limits: OneWay) -> Dead | None:
+    """A PBX got no packet of the bridge's side, and nobody of that side says what it sent."""
+    assert course.talk is not None
+    got = [w for w in _counted(course.windows_of("trunk", "out")) if w.source not in BRIDGES]
+    ours = (w for w in story.windows if w.direction == "out" and w.leg != "pstn")
+    if story.now is not None or any(w.source not in {one.source for one in got} for w in ours):
+        return None
+    heard = any(window.packet_count for leg in FAR_LEGS for window in course.windows_of(leg, "in"))
+    if not heard or not _is_empty(got, course, limits):
+        return None
+    what = "no packet came from the bridge's side, which was sent audio all the time"
+    return Dead("trunk", "out", ("OWA-8",), course.talk[0], course.talk[1], what)
 
 
 def _unsent(
@@ -175,8 +234,23 @@ def _is_empty(windows: Sequence[MediaWindow], course: Course, limits: OneWay) ->
 
 
 def _counted(windows: Iterable[MediaWindow]) -> list[MediaWindow]:
-    """The windows in which somebody counted packets."""
-    return [w for w in windows if w.packet_count is not None and w.loss_method == "counted"]
+    """The windows in which somebody counted packets, whatever is known of those that are missing.
+
+    What a sender says that it sent is no count of what arrived.
+    """
+    return [
+        w
+        for w in windows
+        if w.packet_count is not None
+        and w.loss_method != "estimated"
+        and not (w.source in _OVERHEARD and w.loss_ratio is None and w.packet_count)
+    ]
+
+
+def _received(windows: Iterable[MediaWindow]) -> list[MediaWindow]:
+    """What arrives on the trunk: by the bridge's count where there is one, else by any."""
+    counted = _counted(windows)
+    return [w for w in counted if w.source in BRIDGES] or counted
 
 
 def _packets(windows: Sequence[MediaWindow]) -> int | None:

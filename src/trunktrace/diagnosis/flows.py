@@ -63,7 +63,7 @@ class Flows:
 
     def add(self, window: MediaWindow) -> None:
         """Take a window; one in which nobody counted packets says nothing."""
-        if window.packet_count is None or window.loss_method != "counted":
+        if window.packet_count is None or window.loss_method == "estimated":
             return
         source = (window.leg, window.direction, window.source)
         if source not in self._kept and len(self._kept) < MOST_SOURCES:

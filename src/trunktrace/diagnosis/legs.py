@@ -125,9 +125,9 @@ def marks_of(ours: Sequence[Observation], others: Sequence[Observation]) -> Iter
 
 
 def far_answer_of(ours: Iterable[Observation], attempts: Sequence[Attempt]) -> FarAnswer | None:
-    """What the far end of a call of ours answered, as a PBX, proxy or carrier got it; None where
-    nobody says, or where the call came in: then the far end is who called.
+    """What the far end of a call of ours answered, as a PBX, proxy or carrier got it.
 
+    None where nobody says, or where the call came in: then the far end is who called.
     `attempts` are those of PBXs and proxies: of several the last one is the answer.
     """
     beyond = [one for one in ours if one.leg == "pstn" and _is_dialled(one)]

@@ -1,14 +1,15 @@
 """Media degradation: loss, jitter, delay, concealment and clipping, each leg by itself (`MED-*`).
 
 Windows of one source make samples of `length_s`; `enter` bad ones of the last `of` begin an
-episode. A longer window speaks for itself. Counted loss stands before estimated loss: where
-somebody counted, no estimate is a finding.
+episode. A longer window speaks for itself. Counted loss stands before derived loss, and that before
+estimated loss: where somebody knows better, neither is a finding. Loss that was in the stream
+before it came to a leg is not told of that leg (`passed_on`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +17,11 @@ from trunktrace.diagnosis.course import Course, course_of, overlap
 from trunktrace.diagnosis.dead import dead_in, dead_out, nothing_goes_out
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
+from trunktrace.diagnosis.passed_on import is_passed_on, may_blame_beyond
 from trunktrace.diagnosis.series import (
     Episode,
     Sample,
+    Teller,
     by_teller,
     combined,
     episodes,
@@ -27,7 +30,7 @@ from trunktrace.diagnosis.series import (
 )
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import Limits, Thresholds, Windowing
-from trunktrace.windows import Leg, MediaDirection, MediaWindow
+from trunktrace.windows import LOSS_METHODS, Leg, LossMethod, MediaDirection, MediaWindow
 
 MODE: Final = "media_degradation"
 PLACES: Final[tuple[tuple[Leg, MediaDirection], ...]] = (
@@ -131,13 +134,15 @@ def _judged(
         detail=_in_words(troubles),
     )
     state = "bad" if any(trouble.bad for trouble in troubles) else "degraded"
-    return Judged(finding, _fault(finding), state)
+    return Judged(finding, _fault(finding, course), state)
 
 
-def _fault(finding: Finding) -> str | None:
+def _fault(finding: Finding, course: Course) -> str | None:
     """Whose fault: what a leg's transport did to packets; clipping came from who made the audio."""
     if finding.evidence == ("MED-8",):
         return "agent" if finding.direction == "out" else None
+    if finding.leg == "pstn" and not may_blame_beyond(course, finding.direction):
+        return None
     return {"trunk": "network", "agent": "platform", "pstn": "carrier"}.get(finding.leg or "")
 
 
@@ -162,16 +167,17 @@ def _troubles(
     limits = thresholds.recognition if direction == "in" else thresholds.ears
     over = story.now is None or course.ended_at is not None
     told = by_teller(course.windows_of(leg, direction))
-    counted = [w for (_, how), ws in told.items() if how == "counted" for w in ws]
+    was_there = is_passed_on(course, leg, direction)
     for (_, method), windows in told.items():
-        if method == "estimated":
-            known = _with("loss_ratio", windows)
-            if known and not _is_counted(known, counted):
-                yield from _estimated(known, limits, thresholds)
-            continue
         known = _with("loss_ratio", windows)
-        if may_reach(known, "loss_ratio", limits.loss_degraded):
-            yield from _counted_loss(known, limits, thresholds, over=over)
+        better = LOSS_METHODS[: LOSS_METHODS.index(method)]
+        if known and not was_there and not _is_known_better(known, told, better):
+            if method == "estimated":
+                yield from _estimated(known, limits, thresholds)
+            elif may_reach(known, "loss_ratio", limits.loss_degraded):
+                yield from _counted_loss(known, limits, thresholds, over=over)
+        if method == "estimated":
+            continue
         for measure in _MEASURES:
             known = _with(measure.field, windows)
             if may_reach(known, measure.field, getattr(limits, measure.degraded)):
@@ -184,11 +190,21 @@ def _with(field: str, windows: Iterable[MediaWindow]) -> list[MediaWindow]:
     return [window for window in windows if getattr(window, field) is not None]
 
 
-def _is_counted(windows: Sequence[MediaWindow], counted: Iterable[MediaWindow]) -> bool:
-    """Whether somebody counted the loss of most of the time that these windows estimate."""
+def _is_known_better(
+    windows: Sequence[MediaWindow],
+    told: Mapping[Teller, Sequence[MediaWindow]],
+    better: Sequence[LossMethod],
+) -> bool:
+    """Whether somebody knows the loss of most of the time of these windows by a better method."""
     span = (windows[0].start, windows[-1].end)
-    known = [(w.start, w.end) for w in counted if w.loss_ratio is not None]
-    return overlap(span, known) >= 0.5 * (span[1] - span[0])
+    known = [
+        (w.start, w.end)
+        for (_, how), ws in told.items()
+        if how in better
+        for w in ws
+        if w.loss_ratio is not None
+    ]
+    return bool(known) and overlap(span, known) >= 0.5 * (span[1] - span[0])
 
 
 def _counted_loss(

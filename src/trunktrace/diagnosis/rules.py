@@ -82,6 +82,13 @@ RULES: Final = (
         ("one_way.asks",),
     ),
     Rule("OWA-7", _ONE_WAY, "the bridge ended the call because no RTP came", "in"),
+    Rule(
+        "OWA-8",
+        _ONE_WAY,
+        "a PBX, SBC or carrier got no packet from the bridge's side, and sent it the far end's",
+        "out",
+        ("one_way.dead_at_start_s",),
+    ),
     Rule("FOL-1", _LOOP, "a carrier and route is tried again after another was tried", "-"),
     Rule("FOL-2", _LOOP, "more attempts than allowed", "-", ("failover.most_attempts",)),
     Rule("FOL-3", _LOOP, "an attempt was refused as a loop: 482, 483", "-"),

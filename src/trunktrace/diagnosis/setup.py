@@ -130,8 +130,9 @@ def _refused(story: Story, last: Attempt | None, code: int) -> Ending:
 
 
 def _answerer(story: Story) -> str | None:
-    """Whose the answer to an inbound call is: ours. Where only an assumption says that it came in,
-    nobody's.
+    """Whose answer an inbound call got: the bridge's.
+
+    None where nobody of our side is heard: that it came in may be an assumption then.
     """
     ours = any(source == "api" or source.startswith("livekit") for source in story.sources)
     return "platform" if ours else None

@@ -13,7 +13,7 @@ from trunktrace.diagnosis.story import Story
 from trunktrace.sip.codes import meaning_of, unanswered
 from trunktrace.timeline import Attempt
 from trunktrace.voice.measures import VoiceMeasures, measures_of
-from trunktrace.windows import MediaDirection
+from trunktrace.windows import LOSS_METHODS, MediaDirection
 
 Facts = Mapping[str, Value]
 
@@ -177,8 +177,8 @@ def _of_measure(call: EndedCall, name: str, direction: MediaDirection) -> dict[s
         for window in call.story.windows
         if (window.leg, window.direction) == ("trunk", direction) and window.loss_ratio is not None
     }
-    # Counted loss stands on the root where there is any: an estimate never replaces it.
-    return {c.RTP_LOSS_METHOD: min(methods)} if methods else {}
+    # The best one stands on the root: an estimate never replaces a count.
+    return {c.RTP_LOSS_METHOD: min(methods, key=LOSS_METHODS.index)} if methods else {}
 
 
 def failures(call: EndedCall) -> Iterator[Point]:

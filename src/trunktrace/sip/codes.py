@@ -2,17 +2,28 @@
 
 The fault of a code is None where two sides may have sent it: then the reason phrase, or who sent
 it, decides (`meaning_of`), or nobody is blamed. Sources: RFC 3261 section 21 and the RFC that
-stands in each row's meaning; carriers' documented reason phrases stand in `TEXT_RULES`.
+stands in each row's meaning; carriers' documented reason phrases stand in `texts` and
+`telnyx_codes`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from trunktrace.sip import q850
+from trunktrace.sip.texts import TEXT_RULES, TextRule, told_by
+
+__all__ = [
+    "CODES",
+    "LOOP_CODES",
+    "TEXT_RULES",
+    "UNANSWERED",
+    "FinalCode",
+    "TextRule",
+    "meaning_of",
+    "unanswered",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,105 +115,6 @@ LOOP_CODES: Final = frozenset({482, 483})
 _OUTCOME_OF_CLASS: Final = {2: "answered", 3: "redirected", 6: "rejected"}
 
 
-@dataclass(frozen=True, slots=True)
-class TextRule:
-    """A reason phrase that says more than its code: what it then means instead.
-
-    `codes` are the codes that it is read beside, None for every code from 300. `detail` and `fault`
-    replace those of the row; `outcome` does where it is given.
-    """
-
-    pattern: re.Pattern[str]
-    codes: frozenset[int] | None
-    fault: str | None
-    detail: str | None = None
-    outcome: str | None = None
-
-
-def _rule(
-    pattern: str,
-    *codes: int,
-    fault: str | None,
-    detail: str | None = None,
-    outcome: str | None = None,
-) -> TextRule:
-    found = frozenset(codes) or None
-    return TextRule(re.compile(pattern, re.IGNORECASE), found, fault, detail, outcome)
-
-
-TEXT_RULES: Final = (
-    # Twilio: "CPS limit exceeded", "Concurrent call limit exceeded".
-    _rule(
-        r"\bcps\b.{0,20}\b(limit|exceed)|calls?[ -]per[ -]second",
-        fault="operator",
-        detail="our_limit",
-        outcome="congestion",
-    ),
-    _rule(
-        r"\b(concurrent|channel|simultaneous|session|port)s?\b.{0,20}\blimit"
-        r"|\b(call|channel)s? limit\b",
-        fault="operator",
-        detail="our_limit",
-        outcome="congestion",
-    ),
-    # Telnyx: D1, D2, D3 and D22 are the account's channel limits.
-    _rule(
-        r"\bD(1|2|3|22)\b",
-        403,
-        486,
-        503,
-        fault="operator",
-        detail="our_limit",
-        outcome="congestion",
-    ),
-    # Telnyx: D18 connection inactive, D19 billing, D38 no outbound profile; D35, D36 caller ID.
-    _rule(r"\bD19\b", fault="operator", detail="billing", outcome="failed"),
-    _rule(r"\bD(18|38)\b", fault="operator", detail="configuration", outcome="failed"),
-    _rule(r"\bD(35|36)\b", fault="operator", detail="caller_id", outcome="rejected"),
-    _rule(r"\bD40\b", 404, fault="carrier", detail="no_route"),
-    # ATIS-1000099 "603+": an analytics block by a carrier on the way; X-Twilio-Error 32203.
-    _rule(
-        r"network[ -]blocked|\b603\+",
-        603,
-        fault="intermediary",
-        detail="analytics",
-        outcome="blocked",
-    ),
-    _rule(r"\b32203\b", fault="intermediary", detail="carrier_blocked", outcome="blocked"),
-    _rule(r"declin|reject|refus", 603, fault="callee"),
-    _rule(
-        r"insufficient (funds|balance|credit)|out of credit|payment",
-        402,
-        403,
-        503,
-        fault="operator",
-        detail="billing",
-        outcome="failed",
-    ),
-    _rule(r"caller[ -]?id|\bcli\b|from (number|header)", 403, fault="operator", detail="caller_id"),
-    _rule(
-        r"\bgeo|international permission|country", 403, fault="operator", detail="geo_permission"
-    ),
-    _rule(
-        r"unallocated|unassigned|not in service|disconnected number",
-        404,
-        fault="callee",
-        detail="unallocated",
-    ),
-    _rule(r"no route", 404, fault="carrier", detail="no_route"),
-    _rule(
-        r"congest|all (circuits|channels) busy|no circuit",
-        480,
-        fault="carrier",
-        detail="congestion",
-        outcome="congestion",
-    ),
-    _rule(
-        r"not registered|subscriber absent|no answer|no user responding", 408, 480, fault="callee"
-    ),
-)
-"""Read in order; the first that fits decides."""
-
 UNANSWERED: Final[dict[str, FinalCode]] = {
     "timeout": FinalCode(0, "our own ringing timeout", "no_answer", fault="callee"),
     "no_response": FinalCode(0, "no answer at all to the INVITE", "timeout", fault="network"),
@@ -225,7 +137,8 @@ def meaning_of(
 ) -> FinalCode:
     """The row of a final answer, made more exact by what came with it.
 
-    `reason` is the reason phrase, or what the carrier wrote beside the code. `q850_cause` is from
+    `reason` is the reason phrase, what the carrier wrote beside the code, or both and the text of a
+    Reason header (`reason.words`); it is read to 1,024 characters. `q850_cause` is from
     the Reason header (RFC 3326, RFC 6432). `progress` is whether a 18x came before: a 480
     after it is the callee's phone that nobody took.
     A code without a row means what its class means, and nobody's fault is known.
@@ -233,7 +146,7 @@ def meaning_of(
     row = CODES.get(code) or _of_class(code)
     if code < 300:
         return row
-    if reason and (told := _told(row, reason, TEXT_RULES)) is not None:
+    if reason and (told := _told(row, reason)) is not None:
         return told
     if row.fault is None and q850_cause is not None:
         row = replace(row, fault=q850.FAULTS.get(q850_cause))
@@ -242,16 +155,16 @@ def meaning_of(
     return row
 
 
-def _told(row: FinalCode, reason: str, rules: Iterable[TextRule]) -> FinalCode | None:
-    for rule in rules:
-        if (rule.codes is None or row.code in rule.codes) and rule.pattern.search(reason):
-            return replace(
-                row,
-                fault=rule.fault,
-                detail=rule.detail or row.detail,
-                outcome=rule.outcome or row.outcome,
-            )
-    return None
+def _told(row: FinalCode, reason: str) -> FinalCode | None:
+    rule = told_by(row.code, reason)
+    if rule is None:
+        return None
+    return replace(
+        row,
+        fault=rule.fault,
+        detail=rule.detail or row.detail,
+        outcome=rule.outcome or row.outcome,
+    )
 
 
 def _of_class(code: int) -> FinalCode:

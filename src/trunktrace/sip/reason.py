@@ -1,8 +1,10 @@
 """The Reason header (RFC 3326): why a request or a response was sent, by other protocols' causes.
 
-Values are separated by commas, or the header is repeated; texts are quoted or not. Protocols that
-occur beside `SIP` and `Q.850`: `X.int` and `release_cause` (as LiveKit's bridge knows them). RFC
-6432 allows the header in responses, RFC 8606 adds `location` to Q.850.
+Values are separated by commas, or the header is repeated; texts are quoted or not. RFC 6432 allows
+the header in responses, RFC 8606 adds `location` to Q.850. Two more protocols occur, whose causes
+are not those of Q.850: `RELEASE_CAUSE` of mobile phones (3GPP TS 24.229, 7.2A.18.11: 1 is the user
+who ends the call), and `X.int`, whose hexadecimal code stands under `reasoncode` or in the text
+(0 is a normal end).
 """
 
 from __future__ import annotations
@@ -20,13 +22,24 @@ MAX_CHARACTERS: Final = 1024
 MAX_REASONS: Final = 16
 MAX_TEXT_CHARACTERS: Final = 255
 
-_Q850: Final = frozenset({"q.850", "q850", "release_cause", "x.int"})
-"""Protocols whose causes are those of Q.850."""
+_Q850: Final = frozenset({"q.850", "q850"})
+_X_INT: Final = "x.int"
+_NORMAL: Final = {
+    "sip": frozenset({0, 200}),
+    "q.850": q850.NORMAL,
+    "q850": q850.NORMAL,
+    _X_INT: frozenset({0}),
+    "release_cause": frozenset({1}),
+}
+"""Causes of a call that ended as it should, by protocol."""
 
-_PARTS: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|[,;]|[^",;]+', re.DOTALL)
+# A quote always has an end, if only that of the header: else each one would be tried to there.
+_PARTS: Final = re.compile(r'"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)|[,;]|[^",;]+', re.DOTALL)
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!%'*+._`~-]{1,32}")
-_CAUSE: Final = re.compile(r"\d{1,5}")
+_CAUSE: Final = re.compile(r"[0-9]{1,5}")
+_HEX: Final = re.compile(r"0[xX][0-9A-Fa-f]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +67,8 @@ class Reason:
 
     @property
     def is_normal(self) -> bool:
-        """Whether a call ended as it should: Q.850 16, SIP 0 or 200."""
-        if self.protocol.lower() == "sip":
-            return self.cause in (0, 200)
-        return self.q850_cause in q850.NORMAL
+        """Whether a call ended as it should: Q.850 16, SIP 0 or 200, X.int 0, RELEASE_CAUSE 1."""
+        return self.cause in _NORMAL.get(self.protocol.lower(), frozenset())
 
 
 def parse_reasons(header: str | Iterable[str]) -> tuple[Reason, ...]:
@@ -74,6 +85,15 @@ def q850_cause(header: str | Iterable[str]) -> int | None:
     """The first Q.850 cause of a Reason header; None without one."""
     causes = (reason.q850_cause for reason in parse_reasons(header))
     return next((cause for cause in causes if cause is not None), None)
+
+
+def words(phrase: str | None, header: str | Iterable[str] = ()) -> str:
+    """A reason phrase and the texts of the Reason headers: what `codes.meaning_of` reads.
+
+    A block by analytics (603+, ATIS-1000099) says so in both.
+    """
+    texts = [reason.text for reason in parse_reasons(header)]
+    return " ".join(text for text in (phrase, *texts) if text)
 
 
 def _values(header: str) -> list[list[str]]:
@@ -97,17 +117,24 @@ def _reason(parameters: list[str]) -> Reason | None:
     for parameter in parameters[1:]:
         name, _, value = parameter.partition("=")
         named.setdefault(name.strip().lower(), _unquoted(value.strip()))
-    cause = named.get("cause", "")
+    text = named.get("text", "")
+    cause = _number(named.get("cause", ""))
+    if cause is None and protocol.lower() == _X_INT:
+        cause = _number(named.get("reasoncode", "")) if "reasoncode" in named else _number(text)
     return Reason(
         protocol,
-        int(cause) if cause.isascii() and _CAUSE.fullmatch(cause) else None,
-        named.get("text", "")[:MAX_TEXT_CHARACTERS] or None,
+        cause,
+        text[:MAX_TEXT_CHARACTERS] or None,
         named.get("location", "")[:MAX_TEXT_CHARACTERS] or None,
     )
 
 
+def _number(value: str) -> int | None:
+    if _HEX.fullmatch(value):
+        return int(value, 16)
+    return int(value) if _CAUSE.fullmatch(value) else None
+
+
 def _unquoted(value: str) -> str:
-    if not value.startswith('"'):
-        return value
-    inside = value[1:].removesuffix('"') if not value.endswith('\\"') else value[1:]
-    return _ESCAPED.sub(r"\1", inside).strip()
+    found = _QUOTED.match(value)
+    return value if found is None else _ESCAPED.sub(r"\1", found[1]).strip()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from trunktrace.facts import End
+from trunktrace.sources.asterisk_media import say_intervals, say_quality
 from trunktrace.sources.asterisk_names import ChannelName
 from trunktrace.sources.asterisk_quality import Quality, quality_of
 from trunktrace.sources.asterisk_rtcp import Rtcp
@@ -25,6 +26,11 @@ OUTCOMES: Final = {
 """What a `DialStatus`, or the disposition of a CDR, means where no SIP code is told."""
 
 CANCELED: Final = 487
+
+Lasting = Literal["hold", "recording"]
+"""Kinds of marks that begin and end."""
+
+_ROUNDED_MS: Final = 1500.0
 
 
 @dataclass(slots=True)
@@ -52,22 +58,26 @@ class Leg:
     cause: int | None = None
     gave_up: bool = False
     peer_name: str | None = None
+    dialing: list[str] = field(default_factory=list[str])
+    """Ids of the channels that it had dialled."""
     call_id: str | None = None
     codec: str | None = None
-    caller_number: str | None = None
-    callee_number: str | None = None
+    own_number: str | None = None
+    other_number: str | None = None
+    dialed_number: str | None = None
     dtmf_count: int = 0
     pdd_ms: float | None = None
     talk_ms: float | None = None
     dialed_ms: float | None = None
     billed_ms: float | None = None
+    """Talk time in whole seconds."""
     persons: set[str] = field(default_factory=set[str])
     quality_pairs: dict[str, str] = field(default_factory=dict[str, str])
     copied_pairs: dict[str, str] = field(default_factory=dict[str, str])
     """What its peer's channel has of it (`...BRIDGED`)."""
     rtcp: Rtcp = field(default_factory=Rtcp)
-    spans: list[tuple[Literal["hold", "recording"], float, float | None]] = field(
-        default_factory=list[tuple[Literal["hold", "recording"], float, float | None]]
+    spans: list[tuple[Lasting, float, float | None]] = field(
+        default_factory=list[tuple[Lasting, float, float | None]]
     )
 
     @property
@@ -93,12 +103,33 @@ class Leg:
         quality = self.quality()
         return self.rtcp.lost if quality is None else quality.lost
 
-    def opened(self, kind: Literal["hold", "recording"], at: float | None) -> None:
+    def answered(self, at: float | None) -> None:
+        """The 2xx was sent or came."""
+        self.up = True
+        self.answered_at = self.answered_at or at
+
+    def progressed(self, at: float | None) -> None:
+        """A 18x came."""
+        self.rang = True
+        self.ringing_at = self.ringing_at or at
+
+    def duration_ms(self) -> float | None:
+        """From the answer to the end; None where it was not answered, or nobody says."""
+        if not self.up:
+            return None
+        timed = milliseconds_between(self.answered_at, self.ended_at)
+        if timed is not None or self.talk_ms is None:
+            return self.billed_ms if timed is None else timed
+        # A caller who was answered before anybody was dialled talked longer than `Dial` did.
+        longer = self.billed_ms is not None and self.billed_ms - self.talk_ms > _ROUNDED_MS
+        return self.billed_ms if longer else self.talk_ms
+
+    def opened(self, kind: Lasting, at: float | None) -> None:
         """Something that lasts began."""
         if at is not None and len(self.spans) < 1000:
             self.spans.append((kind, at, None))
 
-    def closed(self, kind: Literal["hold", "recording"], at: float | None) -> None:
+    def closed(self, kind: Lasting, at: float | None) -> None:
         """It ended."""
         for index in range(len(self.spans) - 1, -1, -1):
             known, start, end = self.spans[index]
@@ -121,8 +152,8 @@ def draft_of(leg: Leg, ends: Ends, source: str) -> Draft:
         codec=leg.codec,
         clock_rate_hz=leg.rtcp.clock_hz(),
         ptime_ms=leg.rtcp.ptime_ms(),
-        caller_number=leg.caller_number,
-        callee_number=leg.callee_number,
+        caller_number=leg.own_number if leg.end == "caller" else leg.other_number,
+        callee_number=leg.dialed_number or (leg.own_number if leg.end == "callee" else None),
         dtmf_count=leg.dtmf_count or None,
     )
     draft.start = leg.began_at or leg.created
@@ -148,8 +179,7 @@ def _say_end(draft: Draft, leg: Leg) -> None:
 
 
 def _say_times(draft: Draft, leg: Leg) -> None:
-    duration = milliseconds_between(leg.answered_at, leg.ended_at) or leg.talk_ms or leg.billed_ms
-    draft.say(duration_ms=duration if leg.up else None)
+    draft.say(duration_ms=leg.duration_ms())
     setup = milliseconds_between(leg.began_at, leg.answered_at)
     if setup is None and leg.up and leg.dialed_ms is not None and leg.talk_ms is not None:
         setup = leg.dialed_ms - leg.talk_ms
@@ -170,29 +200,11 @@ def _say_times(draft: Draft, leg: Leg) -> None:
 
 def say_media(draft: Draft, leg: Leg, ends: Ends, upstream: int | None) -> None:
     """The windows of a leg; `upstream` is what the other leg lost, None where nobody knows."""
-    heard, told = ends.sent_by(leg.end), ends.sent_to(leg.end)
     start = leg.answered_at or leg.began_at or leg.created
     end = leg.ended_at or leg.record_end
     quality = leg.quality()
-    if quality is not None and not quality.silent:
-        measured = (
-            (heard, quality.heard(answered=leg.up)),
-            (told, quality.told(answered=leg.up, upstream=upstream)),
-        )
-        for direction, measures in measured:
-            if start is not None and end is not None and end >= start:
-                draft.saw(draft.leg, direction, start, end, measures, "derived")
-            else:
-                draft.total(draft.leg, direction, measures, "derived")
+    if quality is not None:
+        times = None if start is None or end is None else (start, end)
+        say_quality(draft, quality, leg.end, ends, leg.up, upstream, times)
     began = leg.answered_at or (leg.created if leg.first_state is not None else None)
-    for interval in leg.rtcp.intervals(ours=True, since=began):
-        draft.saw(
-            draft.leg, heard, interval.start, interval.end, interval.measures, interval.method
-        )
-    for interval in leg.rtcp.intervals(ours=False, since=began):
-        measures = interval.measures
-        if interval.lost and upstream != 0:
-            # Gaps from the other leg are in it: only the whole call can be told apart.
-            dropped = ("loss_ratio", "lost_count", "packet_count")
-            measures = {name: value for name, value in measures.items() if name not in dropped}
-        draft.saw(draft.leg, told, interval.start, interval.end, measures, interval.method)
+    say_intervals(draft, leg.rtcp, leg.end, ends, began, upstream)

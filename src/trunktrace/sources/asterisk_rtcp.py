@@ -14,7 +14,6 @@ from typing import Final
 from trunktrace.sources.asterisk_events import Event
 from trunktrace.sources.asterisk_quality import round_trip_ms
 from trunktrace.sources.values import count, unix_time
-from trunktrace.windows import LossMethod
 
 MOST_REPORTS: Final = 20_000
 
@@ -59,7 +58,6 @@ class Interval:
     start: float
     end: float
     measures: dict[str, object]
-    method: LossMethod
     lost: int
 
 
@@ -93,7 +91,7 @@ class Rtcp:
         return told.pop() if len(told) == 1 else None
 
     def ptime_ms(self) -> int | None:
-        """Milliseconds of audio in one packet; None where packets differ, or pauses are left out"""
+        """Milliseconds of audio in one packet; None where packets differ or pauses are left out."""
         clock = self.clock_hz()
         if clock is None:
             return None
@@ -170,7 +168,7 @@ def _ptime(one: Sender, other: Sender, clock: int) -> int | None:
 
 
 def _first(report: Report, since: float, clock: int | None) -> Interval:
-    """What the first report says of the time before it: an eighth of a bit is its exactness."""
+    """What the first report says of the time before it: its fraction, in 256ths."""
     share = 0.0 if report.lost <= 0 else None
     if share is None and report.fraction is not None and report.fraction < 256:
         share = report.fraction / 256
@@ -180,7 +178,7 @@ def _first(report: Report, since: float, clock: int | None) -> Interval:
         "jitter_ms": _jitter(report, clock),
         "rtt_ms": report.rtt_ms,
     }
-    return Interval(since, report.at, measures, "derived", max(report.lost, 0))
+    return Interval(since, report.at, measures, max(report.lost, 0))
 
 
 def _between(one: Report, other: Report, clock: int | None) -> Interval | None:
@@ -198,7 +196,7 @@ def _between(one: Report, other: Report, clock: int | None) -> Interval | None:
         "jitter_ms": _jitter(other, clock),
         "rtt_ms": other.rtt_ms,
     }
-    return Interval(one.at, other.at, measures, "counted", lost)
+    return Interval(one.at, other.at, measures, lost)
 
 
 def _jitter(report: Report, clock: int | None) -> float | None:

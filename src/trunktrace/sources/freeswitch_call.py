@@ -58,7 +58,7 @@ def _observed(source: str, leg: Leg, call: Sequence[Leg], ends: Ends) -> Observa
     _name(draft, leg, ends)
     _answer(draft, leg)
     _times(draft, leg)
-    if leg.is_answered and leg.complete:
+    if leg.is_answered and leg.over:
         draft.say(hangup_source=hung_up_by(leg, call))
     _media(draft, leg, ends)
     if ends.by == "configured" and draft.leg == "pstn" and leg.end == "callee":
@@ -82,12 +82,12 @@ def _name(draft: Draft, leg: Leg, ends: Ends) -> None:
 
 
 def _answer(draft: Draft, leg: Leg) -> None:
-    if not leg.complete and not leg.is_answered:
+    if not leg.over and not leg.is_answered:
         return
     draft.answer(
         leg.final_code,
         reason=leg.reason,
-        q850_cause=leg.q850_cause if leg.complete else None,
+        q850_cause=leg.q850_cause if leg.over else None,
         progress=leg.progress is not None,
     )
     if leg.final_code is None:
@@ -119,24 +119,27 @@ def hung_up_by(leg: Leg, call: Sequence[Leg]) -> str | None:
     """Who ended an answered leg: its end, the other one, or FreeSWITCH; None where nobody says.
 
     `recv_bye`: its own end. `send_bye`: the other end, if a BYE came there (its record says so, or
-    the code that stands as the bridge's last); FreeSWITCH itself, if the cause is one of its own,
-    or if nobody else was there.
+    what stands as the bridge's last end); FreeSWITCH itself, if the cause is one of its own, or if
+    nobody else was there.
     """
-    if leg.disposition == "recv_bye":
+    if leg.got_bye:
         return leg.end
     if leg.disposition != "send_bye":
         return None
     others = [one for one in call if one.end != leg.end and one.is_answered]
-    received = [one for one in others if one.disposition == "recv_bye"]
+    received = [one for one in others if one.got_bye]
     if received:
         return received[0].end
     causes = {leg.said("hangup_cause"), leg.said("last_bridge_hangup_cause")}
     if causes & OF_ITS_OWN:
         return "platform"
-    if (leg.said("last_bridge_proto_specific_hangup_cause") or "").lower() == "sip:200":
-        return OTHER_END[leg.end]
     if others and all(one.disposition == "send_bye" for one in others):
         return "platform"
+    if (
+        leg.said("last_bridge_proto_specific_hangup_cause") == "sip:200"
+        or leg.said("last_bridge_hangup_cause") == "NORMAL_CLEARING"
+    ):
+        return OTHER_END[leg.end]
     return None if _was_bridged(leg) else "platform"
 
 
@@ -169,8 +172,8 @@ def _media(draft: Draft, leg: Leg, ends: Ends) -> None:
 
 
 def _attempt(leg: Leg) -> Attempt:
-    code = leg.final_code if leg.complete or leg.is_answered else None
-    canceled = leg.complete and code is None and leg.disposition == "send_cancel"
+    code = leg.final_code if leg.over or leg.is_answered else None
+    canceled = leg.over and code is None and leg.disposition == "send_cancel"
     return Attempt(
         start=leg.created,
         end=leg.answered or leg.hung_up,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
-from urllib.parse import unquote
 
 from trunktrace.sources.bodies import bodies
 from trunktrace.sources.freeswitch_call import observations
-from trunktrace.sources.freeswitch_leg import END_OF, VARIABLES, Leg, names_of
+from trunktrace.sources.freeswitch_frames import decoded
+from trunktrace.sources.freeswitch_leg import END_OF, MAX_NAME_CHARACTERS, VARIABLES, Leg, names_of
 from trunktrace.sources.freeswitch_media import Statistics
 from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
 from trunktrace.sources.parsed import Broken, Parsed
@@ -24,7 +24,6 @@ NAME: Final = "freeswitch-cdr"
 
 _NOT_SIP: Final = ("loopback/", "null/", "error/")
 _MOST_PROFILES: Final = 64
-_LONGEST_VALUE: Final = 16 * 1024
 _NEVER_ENCODED: Final = frozenset(' "#&+:;<=>@')
 """Characters that FreeSWITCH encodes: a value that holds one is in clear."""
 
@@ -35,6 +34,14 @@ _TIMES: Final = {
     "answered": ("answered_time", "answer_uepoch", "answer_epoch"),
     "hung_up": ("hangup_time", "end_uepoch", "end_epoch"),
 }
+_OURS: Final = frozenset(
+    {
+        "uuid",
+        "direction",
+        "channel_name",
+        *(name for _, *others in _TIMES.values() for name in others),
+    }
+)
 
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
@@ -64,7 +71,7 @@ def _leg(document: Record, line: int) -> Leg | Broken | None:
         return Broken(line, "no document of mod_json_cdr")
     uuid = told.get("uuid") or _first(profiles, "uuid") or text_in(document, "uuid")
     end = END_OF.get(text_in(channel, "direction") or told.get("direction") or "")
-    if not uuid:
+    if not uuid or len(uuid) > MAX_NAME_CHARACTERS:
         return Broken(line, "no uuid of a channel")
     if end is None:
         return Broken(line, "no direction under `channel_data`")
@@ -109,15 +116,19 @@ def _name_ends(leg: Leg, profiles: list[Record]) -> None:
 
 
 def _texts(variables: Record) -> dict[str, str]:
-    """The variables that are text, decoded where they were encoded."""
+    """The variables that are read and are text, decoded where they were encoded."""
     told = {key: value for key, value in variables.items() if isinstance(value, str)}
+    in_clear = not all(map(_may_be_coded, told.values()))
+    told = {key: value for key, value in told.items() if _is_read(key)}
     encoded = {key: value for key, value in told.items() if "%" in value and _may_be_coded(value)}
-    if not encoded:
-        return told
-    if not all(map(_may_be_coded, told.values())):
-        # A Call-ID may hold a `%` of its own: where anything stands in clear, it is taken so.
+    if in_clear:
+        # A Call-ID may hold a `%` of its own: where anything stands in clear, it does as well.
         encoded.pop("sip_call_id", None)
-    return told | {key: unquote(value[:_LONGEST_VALUE]) for key, value in encoded.items()}
+    return {key: told[key] for key in told.keys() - encoded.keys()} | decoded(encoded)
+
+
+def _is_read(name: str) -> bool:
+    return name in VARIABLES or name in _OURS or name.startswith("rtp_audio_")
 
 
 def _may_be_coded(value: str) -> bool:

@@ -9,13 +9,23 @@ they say. Events of other kinds are ignored.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
+from trunktrace.facts import End
 from trunktrace.sources.freeswitch_call import observations
 from trunktrace.sources.freeswitch_frames import Event, events
-from trunktrace.sources.freeswitch_leg import END_OF, VARIABLES, Leg, names_of
+from trunktrace.sources.freeswitch_leg import (
+    END_OF,
+    MAX_NAME_CHARACTERS,
+    OTHER_END,
+    VARIABLES,
+    Leg,
+    names_of,
+)
 from trunktrace.sources.freeswitch_media import Statistics
 from trunktrace.sources.freeswitch_rtcp import intervals, report_of
+from trunktrace.sources.ordered import in_file_order
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.values import count, http_time, unix_time
@@ -23,7 +33,8 @@ from trunktrace.timeline import MarkKind
 
 NAME: Final = "freeswitch-esl"
 
-_OVER: Final = "CHANNEL_HANGUP_COMPLETE"
+_COMPLETE: Final = "CHANNEL_HANGUP_COMPLETE"
+_OVER: Final = frozenset({"CHANNEL_HANGUP", _COMPLETE, "CHANNEL_DESTROY"})
 _REPORT: Final = "RECV_RTCP_MESSAGE"
 _SPANS: Final[dict[str, tuple[MarkKind, bool]]] = {
     "CHANNEL_HOLD": ("hold", True),
@@ -57,13 +68,28 @@ _PERSON_VARIABLES: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """An event of a channel: when it was, its number, its line, and what it holds."""
+
+    at: float
+    number: int
+    line: int
+    uuid: str
+    headers: Event
+
+    @property
+    def name(self) -> str:
+        return self.headers["Event-Name"]
+
+
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     """One observation a leg; the order of the events in the file does not matter."""
     broken: list[Broken] = []
-    taken: list[tuple[float, int, str, Event]] = []
+    taken: list[_Event] = []
     ignored = 0
-    for line, event in events(data):
-        found = _keyed(event, line) if isinstance(event, dict) else event
+    for line, told in events(data):
+        found = _event(told, line) if isinstance(told, dict) else told
         if found is None:
             ignored += 1
         elif isinstance(found, Broken):
@@ -71,65 +97,78 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
         else:
             taken.append(found)
     channels: dict[str, _Channel] = {}
-    for at, _, uuid, event in sorted(taken, key=_order):
-        channels.setdefault(uuid, _Channel(uuid)).take(event, at)
+    for event in sorted(taken, key=lambda one: (one.at, one.number)):
+        channels.setdefault(event.uuid, _Channel(event.uuid)).take(event)
     legs: list[Leg] = []
     for channel in channels.values():
         leg = channel.leg()
-        if leg is None:
-            ignored += channel.events
-        else:
+        if leg is not None:
             legs.append(leg)
-    return Parsed(tuple(observations(NAME, legs, reading)), tuple(broken), ignored)
+        elif channel.has_no_direction:
+            broken += [Broken(line, "no Call-Direction") for line in channel.lines]
+        else:
+            ignored += channel.events
+    told_of = tuple(observations(NAME, legs, reading))
+    return Parsed(told_of, in_file_order(broken), ignored)
 
 
-def _order(taken: tuple[float, int, str, Event]) -> tuple[float, int, str]:
-    return taken[:3]
-
-
-def _keyed(event: Event, line: int) -> tuple[float, int, str, Event] | Broken | None:
-    """An event with its time, number and channel; None where it says nothing of a channel."""
-    name = event.get("Event-Name")
+def _event(headers: Event, line: int) -> _Event | Broken | None:
+    """An event of a channel; None where it says nothing of one."""
+    name = headers.get("Event-Name")
     if not name:
         return Broken(line, "no Event-Name")
     if not name.startswith("CHANNEL_") and name not in _OTHERS:
         return None
-    uuid = event.get("Unique-ID")
-    if not uuid:
+    uuid = headers.get("Unique-ID")
+    if not uuid or len(uuid) > MAX_NAME_CHARACTERS:
         return Broken(line, "no Unique-ID")
-    at = unix_time(event.get("Event-Date-Timestamp"), per_second=1e6)
-    at = at or http_time(event.get("Event-Date-GMT"))
+    at = unix_time(headers.get("Event-Date-Timestamp"), per_second=1e6)
+    at = at or http_time(headers.get("Event-Date-GMT"))
     if at is None:
         return Broken(line, "no time under `Event-Date-Timestamp`")
-    return at, count(event.get("Event-Sequence")) or 0, uuid, event
+    return _Event(at, count(headers.get("Event-Sequence")) or 0, line, uuid, headers)
 
 
 class _Channel:
     def __init__(self, uuid: str) -> None:
         self.events = 0
+        self.lines: list[int] = []
         self._uuid = uuid
         self._headers: Event = {}
         self._reports: list[Event] = []
         self._spans: dict[MarkKind, list[tuple[float, float | None]]] = {}
         self._digits = 0
-        self._over = False
+        self._complete = False
+        self._over_at: float | None = None
 
-    def take(self, event: Event, at: float) -> None:
+    def take(self, event: _Event) -> None:
         """An event of the channel, later than those before."""
         self.events += 1
-        name = event["Event-Name"]
-        if name == _REPORT:
-            self._reports.append(event)
+        if event.name == _REPORT:
+            self._reports.append(event.headers)
             return
-        if name in _SPANS:
-            self._span(*_SPANS[name], at)
-        if name == "DTMF":
-            self._digits += 1
-        self._over = self._over or name == _OVER
-        for key, value in event.items():
+        self.lines.append(event.line)
+        if event.name in _SPANS:
+            self._span(*_SPANS[event.name], event.at)
+        self._digits += event.name == "DTMF"
+        self._complete = self._complete or event.name == _COMPLETE
+        if event.name in _OVER and self._over_at is None:
+            self._over_at = event.at
+        for key, value in event.headers.items():
             kept = key in _FIRST_COUNTS and key in self._headers
             if value and not kept and not (key in _TIMES and value == "0"):
                 self._headers[key] = value
+
+    @property
+    def has_no_direction(self) -> bool:
+        """Whether there are events of the channel, and none says on which side it is."""
+        return bool(self.lines) and self._end is None
+
+    @property
+    def _end(self) -> End | None:
+        told = self._headers.get
+        named = told("Call-Direction") or told("Caller-Direction") or told("variable_direction")
+        return END_OF.get(named or "")
 
     def _span(self, kind: MarkKind, begins: bool, at: float) -> None:
         spans = self._spans.setdefault(kind, [])
@@ -141,7 +180,7 @@ class _Channel:
     def leg(self) -> Leg | None:
         """The leg; None where no event said on which side it is, or it is none of SIP."""
         told = self._headers
-        end = END_OF.get(told.get("Call-Direction") or told.get("variable_direction") or "")
+        end = self._end
         if end is None or told.get("Channel-Name", "").startswith(_NOT_SIP):
             return None
         variables = {key: value for key in VARIABLES if (value := told.get(f"variable_{key}"))}
@@ -161,10 +200,11 @@ class _Channel:
             created=created,
             progress=min((time for time in (progress, early) if time is not None), default=None),
             answered=answered,
-            hung_up=hung_up,
+            hung_up=hung_up or self._over_at,
             caller=told.get("Caller-Caller-ID-Number"),
             callee=told.get("Caller-Destination-Number"),
-            complete=self._over,
+            over=self._over_at is not None,
+            complete=self._complete,
             other_leg=told.get("Other-Leg-Unique-ID"),
             dtmf_count=self._digits or None,
             marks=tuple(self._marks()),
@@ -191,5 +231,5 @@ class _Channel:
         host = "sip_from_host" if leg.end == "caller" else "sip_to_host"
         leg.near |= names_of([*map(leg.said, (*own, host)), told("Caller-Network-Addr")])
         leg.persons |= names_of([*map(told, _PERSONS), *map(leg.said, _PERSON_VARIABLES)])
-        if told("Other-Leg-Direction") != told("Call-Direction"):
+        if END_OF.get(told("Other-Leg-Direction") or "") == OTHER_END[leg.end]:
             leg.far |= names_of([told("Other-Leg-Network-Addr")])

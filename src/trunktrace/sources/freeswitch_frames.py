@@ -8,51 +8,83 @@ the other), line ends may be CRLF, and a length is a hint: where it does not fit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
 from trunktrace.sources.bodies import bodies
-from trunktrace.sources.jsonlines import record
+from trunktrace.sources.jsonlines import Record, record
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.values import count
 
 MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_HEADERS: Final = 2048
-_LONGEST_VALUE: Final = 16 * 1024
+_MOST_ENCODED: Final = 64 * 1024
+"""Characters of encoded values that are decoded for one record; real ones have about 10,000."""
+
 _NAME: Final = "Event-Name"
 _LENGTH: Final = "Content-Length"
 _TYPE: Final = "Content-Type"
 _STARTS: Final = (b"Content-Length:", b"Content-Type:", b"Event-Name:", b"{")
 _JSON_ENDS: Final = (b"}Content-Length:", b"}Content-Type:", b'}{"Event-Name"')
 _BOM: Final = b"\xef\xbb\xbf"
+_SEEN: Final = re.compile(rb"[^ \t\r\n]")
 
 Event = dict[str, str]
+Numbered = tuple[int, Event | Broken | None]
+"""(line, the event, or why it cannot be read, or None for what is none: an answer)"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Headers up to a blank line: where they begin and end, and whether the file ended first."""
+    """Lines up to a blank one. `ended`: the file did, before; `torn`: within a line."""
 
+    line: int
     start: int
     end: int
     headers: Event
-    cut: bool
+    ended: bool = False
+    torn: bool = False
     reason: str = ""
 
+    @property
+    def length(self) -> int:
+        """Bytes that follow, as far as it says so."""
+        return count(self.headers.get(_LENGTH)) or 0
 
-def events(data: bytes) -> Iterator[tuple[int, Event | Broken | None]]:
-    """Each event with its line; None for a frame that is none (an answer to a command)."""
-    if data.removeprefix(_BOM).lstrip()[:1] == b"[":
-        yield from _listed(data)
+    @property
+    def is_frame(self) -> bool:
+        """Whether an event or an answer follows."""
+        return _TYPE in self.headers or _LENGTH in self.headers
+
+    @property
+    def announces(self) -> bool:
+        """Whether what follows is an event."""
+        return self.headers.get(_TYPE, "text/event").startswith("text/event")
+
+
+def events(data: bytes) -> Iterator[Numbered]:
+    """Each event with its line, in the order of the file."""
+    if data.removeprefix(_BOM).lstrip()[:1] in (b"[", b"{") and b"Content-Type:" not in data:
+        for line, body in bodies(data):
+            yield line, body if isinstance(body, Broken) else _texts(body)
     else:
         yield from _Stream(data).events()
 
 
-def _listed(data: bytes) -> Iterator[tuple[int, Event | Broken | None]]:
-    for line, body in bodies(data):
-        yield line, body if isinstance(body, Broken) else _texts(body)
+def decoded(values: Mapping[str, str]) -> Event:
+    """Values without their URL encoding; beyond 64 KiB of encoded ones, those left are left out."""
+    told: Event = {}
+    left = _MOST_ENCODED
+    for key, value in values.items():
+        if "%" not in value:
+            told[key] = value
+        elif len(value) <= left:
+            left -= len(value)
+            told[key] = unquote(value)
+    return told
 
 
 class _Stream:
@@ -60,131 +92,111 @@ class _Stream:
         self._data = data
         self._at = len(_BOM) if data.startswith(_BOM) else 0
         self._line = 1
+        self._frame: _Block | None = None
 
-    def events(self) -> Iterator[tuple[int, Event | Broken | None]]:
-        frame: _Block | None = None
+    def events(self) -> Iterator[Numbered]:
+        """The events; a frame without one is broken."""
         while self._skip_blank():
-            line = self._line
             if self._data.startswith(b"{", self._at):
-                yield line, self._json(frame)
-                frame = None
+                yield self._json()
                 continue
-            block = self._headers()
-            if block.reason:
-                self._move(block.end)
-                yield line, Broken(line, block.reason)
-                frame = None
-            elif _NAME in block.headers:
-                yield line, self._plain(block, frame)
-                frame = None
-            elif frame is None and block.headers.get(_TYPE, "text/event").startswith("text/event"):
-                self._move(block.end)
-                frame = block
+            block = self._block()
+            if block.is_frame and _NAME not in block.headers and not block.reason:
+                yield from self._framed(block)
             else:
-                self._pass(block)
-                yield line, Broken(line, "no event: a frame without one") if frame else None
-                frame = None
-        if frame is not None:
-            yield self._line, Broken(self._line, "the last event is cut off")
+                yield self._plain(block)
+        if self._frame is not None:
+            yield self._frame.line, Broken(self._frame.line, "a frame without its event")
+
+    def _framed(self, block: _Block) -> Iterator[Numbered]:
+        """A frame's own headers: an event follows, or it is an answer."""
+        if self._frame is not None:
+            yield self._frame.line, Broken(self._frame.line, "a frame without its event")
+        self._frame = block if block.announces else None
+        self._move(block.end)
+        if not block.announces:
+            self._skip_blank()
+            end = self._at + block.length
+            self._move(end if self._is_start(end) else self._at)
+            yield block.line, None
+
+    def _plain(self, block: _Block) -> Numbered:
+        frame, self._frame = self._frame, None
+        length = frame.length if frame else 0
+        end = block.start + length
+        self._move(end if end > block.end and self._is_start(end) else block.end)
+        cut = block.torn if frame is None else block.ended and block.end - block.start < length - 2
+        reason = block.reason or ("the event is cut off" if cut else "")
+        if not reason and _NAME not in block.headers:
+            reason = "no Event-Name"
+        return block.line, Broken(block.line, reason) if reason else decoded(block.headers)
+
+    def _json(self) -> Numbered:
+        frame, self._frame = self._frame, None
+        line, start = self._line, self._at
+        end = start + (frame.length if frame else 0)
+        if end == start or self._data[end - 1 : end] != b"}" or not self._is_start(end):
+            end = self._end_of_json(start)
+        found = record(self._data[start:end], line, max_line_bytes=MAX_EVENT_BYTES)
+        if end - start > MAX_EVENT_BYTES:
+            newline = self._data.find(b"\n", end)
+            end = len(self._data) if newline < 0 else newline
+        self._move(end)
+        return line, found if isinstance(found, Broken) else _texts(found)
+
+    def _end_of_json(self, start: int) -> int:
+        most = start + MAX_EVENT_BYTES + 1
+        stop = self._data.find(b"\n", start, most)
+        stop = min(most, len(self._data)) if stop < 0 else stop
+        ends = (self._data.find(text, start, stop + len(text)) for text in _JSON_ENDS)
+        return min([stop, *(at + 1 for at in ends if at >= 0)])
+
+    def _block(self) -> _Block:
+        """The lines from here to a blank one, or to where a JSON event begins."""
+        headers: Event = {}
+        start, line, at = self._at, self._line, self._at
+        while at - start <= MAX_EVENT_BYTES and len(headers) <= MAX_HEADERS:
+            newline = self._data.find(b"\n", at)
+            stop = len(self._data) if newline < 0 else newline
+            text = self._data[at : min(stop, at + MAX_EVENT_BYTES)].rstrip(b"\r")
+            if not text or text.startswith(b"{"):
+                ended = newline < 0 and not text
+                return _Block(line, start, at, headers, ended, reason=_reason(headers))
+            key, colon, value = text.partition(b":")
+            headers[_text(key)] = _text(value.strip()) if colon else ""
+            at = stop + 1
+            if newline < 0:
+                return _Block(line, start, stop, headers, True, True, _reason(headers))
+        blank = self._data.find(b"\n\n", at - 1)
+        end = len(self._data) if blank < 0 else blank
+        reason = f"an event of over {MAX_EVENT_BYTES // 1024} KiB or {MAX_HEADERS} headers"
+        return _Block(line, start, end, headers, reason=reason)
 
     def _skip_blank(self) -> bool:
-        end = self._at
-        while end < len(self._data) and self._data[end] in b"\r\n\t ":
-            end += 1
-        self._move(end)
-        return self._at < len(self._data)
+        found = _SEEN.search(self._data, self._at)
+        self._move(found.start() if found else len(self._data))
+        return found is not None
 
     def _move(self, end: int) -> None:
         self._line += self._data.count(b"\n", self._at, end)
         self._at = end
-
-    def _headers(self) -> _Block:
-        """The lines from here to a blank one, or to where a JSON event begins."""
-        headers: Event = {}
-        at = self._at
-        for _ in range(MAX_HEADERS):
-            end = self._data.find(b"\n", at)
-            stop = len(self._data) if end < 0 else end
-            line = self._data[at : min(stop, at + MAX_EVENT_BYTES)].rstrip(b"\r")
-            if not line or line.startswith(b"{"):
-                return _Block(
-                    self._at, at, headers, cut=False, reason=_reason(headers, at, self._at)
-                )
-            key, colon, value = line.partition(b":")
-            if not colon and not headers:
-                return _Block(self._at, stop, headers, cut=end < 0, reason="no event")
-            if colon:
-                headers[key.decode("utf-8", "replace")] = value.strip().decode("utf-8", "replace")
-            at = stop + 1
-            if end < 0:
-                return _Block(
-                    self._at, stop, headers, cut=bool(line), reason=_reason(headers, stop, self._at)
-                )
-        rest = self._data.find(b"\n\n", at)
-        return _Block(
-            self._at,
-            len(self._data) if rest < 0 else rest,
-            headers,
-            cut=False,
-            reason="an event of too many headers",
-        )
-
-    def _plain(self, block: _Block, frame: _Block | None) -> Event | Broken:
-        line = self._line
-        length = _length(frame)
-        if block.cut and (length is None or block.end - block.start < length - 2):
-            self._move(block.end)
-            return Broken(line, "the last event is cut off")
-        end = block.start + (length or 0)
-        self._move(end if end > block.end and self._is_start(end) else block.end)
-        return {
-            key: unquote(value[:_LONGEST_VALUE]) if "%" in value else value
-            for key, value in block.headers.items()
-        }
-
-    def _json(self, frame: _Block | None) -> Event | Broken:
-        line, start = self._line, self._at
-        length = _length(frame)
-        end = start + length if length else 0
-        if not (length and self._data[end - 1 : end] == b"}" and self._is_start(end)):
-            end = self._end_of_json(start)
-        found = record(self._data[start:end], line, max_line_bytes=MAX_EVENT_BYTES)
-        self._move(end)
-        return found if isinstance(found, Broken) else _texts(found)
-
-    def _end_of_json(self, start: int) -> int:
-        stop = self._data.find(b"\n", start)
-        stop = len(self._data) if stop < 0 else stop
-        ends = [
-            at + 1 for text in _JSON_ENDS if (at := self._data.find(text, start, stop + 64)) >= 0
-        ]
-        return min([stop, *ends])
-
-    def _pass(self, block: _Block) -> None:
-        """Past a frame that is no event, and past its body."""
-        after = block.end + len(self._data[block.end : block.end + 2].split(b"\n")[0]) + 1
-        end = after + (_length(block) or 0)
-        self._move(end if end <= len(self._data) and self._is_start(end) else block.end)
 
     def _is_start(self, at: int) -> bool:
         """Whether a frame or an event begins here, after blanks; or nothing follows."""
         if at > len(self._data):
             return False
         rest = self._data[at : at + 64].lstrip()
-        return not rest or rest.startswith(_STARTS)
+        return rest.startswith(_STARTS) or (not rest and at + 64 >= len(self._data))
 
 
-def _reason(headers: Event, end: int, start: int) -> str:
-    if end - start > MAX_EVENT_BYTES:
-        return f"the event is longer than {MAX_EVENT_BYTES // 1024} KiB"
-    if any("\ufffd" in value for value in headers.values()):
-        return "not UTF-8"
-    return "" if headers else "no event"
+def _reason(headers: Event) -> str:
+    wrong = any("\ufffd" in text for pair in headers.items() for text in pair)
+    return "not UTF-8" if wrong else ""
 
 
-def _length(block: _Block | None) -> int | None:
-    return None if block is None else count(block.headers.get(_LENGTH))
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
-def _texts(told: dict[str, object]) -> Event:
+def _texts(told: Record) -> Event:
     return {key: value for key, value in told.items() if isinstance(value, str)}

@@ -32,6 +32,7 @@ _LONGEST_SDP: Final = 16 * 1024
 _RTP_CLOCKS: Final = {"g722": 8000, "opus": 48000}
 """RTP clocks that differ from the sampling rate that FreeSWITCH writes (RFC 3551, RFC 7587)."""
 
+MAX_NAME_CHARACTERS: Final = 255
 VARIABLES: Final = frozenset(
     """
     bridge_channel bridge_hangup_cause call_uuid carrier current_application_data
@@ -55,8 +56,8 @@ VARIABLES: Final = frozenset(
 class Leg:
     """What a record says of one leg. Times are unix seconds; None where FreeSWITCH wrote 0.
 
-    `complete` is whether the leg is over. `near` are names of its own end (gateway, hosts), `far`
-    those of the other end that the record holds.
+    `over` is whether the leg has ended, `complete` whether all was told of it. `near` are names of
+    its own end (gateway, hosts), `far` those of the other end that the record holds.
     """
 
     uuid: str
@@ -72,6 +73,7 @@ class Leg:
     near: set[str] = field(default_factory=set[str])
     far: set[str] = field(default_factory=set[str])
     persons: set[str] = field(default_factory=set[str])
+    over: bool = True
     complete: bool = True
     other_leg: str | None = None
     dtmf_count: int | None = None
@@ -104,6 +106,13 @@ class Leg:
         return self.said("sip_hangup_disposition")
 
     @property
+    def got_bye(self) -> bool:
+        """Whether its own end sent the BYE. Only then does a status of 200 stand on the leg."""
+        if self.disposition is None:
+            return self.is_answered and self.said("sip_term_status") == "200"
+        return self.disposition == "recv_bye"
+
+    @property
     def is_answered(self) -> bool:
         """Whether a 2xx was sent or came on the leg; only then is there a BYE."""
         return (
@@ -119,7 +128,11 @@ class Leg:
             return 200
         if self.end == "caller" and self.disposition == "recv_cancel":
             return 487  # RFC 3261 section 9.2: the answer to an INVITE that was canceled
-        names = ("sip_term_status", "proto_specific_hangup_cause", "sip_invite_failure_status")
+        names: tuple[str, ...] = (
+            "sip_term_status",
+            "proto_specific_hangup_cause",
+            "sip_invite_failure_status",
+        )
         if self.end == "caller":
             # What came of the last b-leg is what FreeSWITCH sends on.
             names = ("last_bridge_proto_specific_hangup_cause", *reversed(names))
@@ -218,8 +231,8 @@ def gateways_in(leg: Leg) -> Iterator[str]:
 
 
 def names_of(values: Iterable[str | None]) -> set[str]:
-    """The names that are none of nothing."""
-    return {value for value in values if value}
+    """Those that are names: not empty, and not too long for one."""
+    return {value for value in values if value and len(value) <= MAX_NAME_CHARACTERS}
 
 
 def _code(text: str | None) -> int | None:

@@ -107,7 +107,9 @@ def _packet(data: bytes, line: int) -> Packet | Broken:
     length = int.from_bytes(data[4:6], "big")
     if length != len(data):
         short = length > len(data) or length < _HEAD
-        return Broken(line, "the HEP packet is cut short" if short else "bytes after the HEP packet")
+        return Broken(
+            line, "the HEP packet is cut short" if short else "bytes after the HEP packet"
+        )
     chunks = _chunks(data)
     if isinstance(chunks, str):
         return Broken(line, chunks)

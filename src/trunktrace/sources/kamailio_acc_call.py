@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from trunktrace.belief import believable_text
+from trunktrace.belief import believable_text, carrier_slug, name_of_ours
 from trunktrace.conventions import SIP_CALL_ID
 from trunktrace.facts import End, Observation
 from trunktrace.sip.reason import parse_reasons, q850_cause
@@ -18,7 +18,7 @@ from trunktrace.sip.uris import parse_host
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.kamailio_acc_record import AccRecord
-from trunktrace.sources.kamailio_acc_times import Times, times_of
+from trunktrace.sources.kamailio_acc_times import times_of
 from trunktrace.sources.kamailio_acc_voice import VoiceOfEnd, voices_of
 from trunktrace.sources.reading import Reading
 from trunktrace.timeline import Attempt
@@ -42,22 +42,58 @@ class AccCall:
     call_id: str
     transactions: list[AccRecord] = field(default_factory=list[AccRecord])
     missed: list[AccRecord] = field(default_factory=list[AccRecord])
+    failures: list[AccRecord] = field(default_factory=list[AccRecord])
     cdrs: list[AccRecord] = field(default_factory=list[AccRecord])
 
     def take(self, record: AccRecord) -> bool:
         """Whether the record says something that was not known."""
-        kept = {"transaction": self.transactions, "missed": self.missed, "cdr": self.cdrs}
-        others = kept[record.kind]
-        if len(others) >= MOST_RECORDS or record in others:
+        kept = {
+            "transaction": self.transactions,
+            "missed": self.missed,
+            "failure": self.failures,
+            "cdr": self.cdrs,
+        }[record.kind]
+        # An attempt and the final answer of one second are the same object of JSON twice.
+        most = 2 if record.kind == "failure" else 1
+        if len(kept) >= MOST_RECORDS or kept.count(record) >= most:
             return False
-        others.append(record)
+        kept.append(record)
         return True
 
     def observations(self, source: str, reading: Reading) -> Iterator[Observation]:
         """The caller's leg, and the callee's where a gateway was tried."""
+        self._tell_failures_apart()
         for records in (self.transactions, self.missed, self.cdrs):
             records.sort(key=lambda one: one.at)
         yield from _Telling(source, self, reading).legs()
+
+    def _tell_failures_apart(self) -> None:
+        """Take one of the failures of JSON for what went back to the caller, where it must be."""
+        self.failures.sort(key=lambda one: one.at)
+        answered = any(o.method == "INVITE" and o.code < 300 for o in self.transactions)
+        final = None if answered else _final_of(self.failures)
+        self.missed.extend(one for one in self.failures if one is not final)
+        if final is not None:
+            self.transactions.append(final)
+
+
+def _final_of(failures: list[AccRecord]) -> AccRecord | None:
+    """Of the failures of one call: the caller's answer, None where all may be attempts.
+
+    One without a To tag is the proxy's own. One that repeats the attempt before it passes it on. A
+    lone 503 is an attempt: what goes back is 500.
+    """
+    own = [one for one in failures if "to_tag" not in one.fields]
+    if own:
+        return own[-1]
+    if len(failures) == 1:
+        return failures[0] if failures[0].code != 503 else None
+    last = failures[-1] if failures else None
+    for other in failures[:-1]:
+        same = last is not None and other.first(*_GATEWAYS) == last.first(*_GATEWAYS)
+        if same and last is not None and last.code in (other.code, 500):
+            return last
+    return None
 
 
 class _Telling:
@@ -71,7 +107,8 @@ class _Telling:
         self._cdr = call.cdrs[-1] if call.cdrs else None
         self._answer = next((one for one in self._invites if one.code < 300), None)
         self._final = self._answer or _last(self._invites)
-        self._times = times_of(self._answer, self._final, _last(self._byes), self._cdr)
+        failed = self._final or _last(call.missed)
+        self._times = times_of(self._answer, failed, _last(self._byes), self._cdr)
         self._attempts = list(self._tried())
         self._host = self._said(_CALLER_HOSTS)
         self._gateway = self._said(_GATEWAYS, latest=True)
@@ -140,9 +177,14 @@ class _Telling:
             draft.identify(tag, believable_text(said.fields.get(tag) if said else None))
 
     def _persons(self, draft: Draft) -> None:
-        draft.say(caller_number=self._said(_CALLERS), callee_number=self._said(_CALLEES))
-        for record in self._records()[:MOST_RECORDS]:
-            draft.hide(*(record.fields.get(name) for name in (*_CALLERS, *_CALLEES)))
+        draft.say(caller_number=self._person(_CALLERS), callee_number=self._person(_CALLEES))
+        for record in self._records():
+            said = (record.fields.get(name) for name in (*_CALLERS, *_CALLEES))
+            draft.hide(*(one for one in said if one and not _is_address(one)))
+
+    def _person(self, names: tuple[str, ...]) -> str | None:
+        said = self._said(names)
+        return None if said is None or _is_address(said) else said
 
     def _timing(self, draft: Draft) -> None:
         times = self._times
@@ -152,7 +194,9 @@ class _Telling:
         draft.happened("answered", times.answered)
         if times.answered is not None or self._byes:
             draft.happened("hangup", times.ended)
-        draft.start = times.invited or times.answered
+        tried = [one.start or one.end for one in self._attempts]
+        known = [one for one in (times.invited, times.answered, *tried) if one is not None]
+        draft.start = min(known, default=None)
         draft.end = times.ended
         draft.complete = times.ended is not None or self._final is None
 
@@ -170,20 +214,25 @@ class _Telling:
         start = self._times.invited
         for record in tried:
             end = max(record.at, start or 0.0)
+            if record is answer:
+                end = self._times.answered or end
+            route = _believed(name_of_ours, record.first(*_ROUTES))
             yield Attempt(
                 start=start,
                 end=end,
-                trunk_id=_host(record.first(*_GATEWAYS)),
-                carrier=believable_text(record.first(*_CARRIERS)),
-                route=believable_text(record.first(*_ROUTES)),
+                trunk_id=route or _host(record.first(*_GATEWAYS)),
+                carrier=_believed(carrier_slug, record.first(*_CARRIERS)),
+                route=route,
                 status_code=record.code,
                 reason=_reason(record)[0],
             )
             start = end
 
     def _passed_on(self) -> AccRecord | None:
-        """The failure that the caller got, where it can only be a gateway's: attempts are not
-        logged, and it is neither the 500 in place of a 503 nor made by the proxy itself."""
+        """The caller's failure, where it can only be a gateway's.
+
+        Attempts are not logged, and it is neither the 500 in place of a 503 nor the proxy's own.
+        """
         final = self._final
         if final is None or final.code < 300 or self._call.missed:
             return None
@@ -195,7 +244,7 @@ class _Telling:
         """The records, those of the INVITE first, then the CDR."""
         final = [self._final] if self._final is not None else []
         cdr = [self._cdr] if self._cdr is not None else []
-        return [*final, *reversed(self._call.missed), *cdr]
+        return [*final, *reversed(self._call.missed), *cdr, *self._byes[:1]]
 
     def _said(self, names: tuple[str, ...], *, latest: bool = False) -> str | None:
         """What the INVITE's records say; of a call that failed over, the gateway of the last."""
@@ -230,8 +279,10 @@ class _Telling:
         return "callee" if named == gateway else None
 
     def _end_of_bye(self, bye: AccRecord) -> End | None:
-        """The end by the From of the BYE. With `detect_direction` the tags are the INVITE's
-        whoever sent it; the user is always the sender's."""
+        """The end by the From of the BYE.
+
+        With `detect_direction` the tags are the INVITE's whoever sent it; the user is the sender's.
+        """
         sender = bye.first("src_user", "from_user")
         caller, callee = self._said(_CALLERS), self._said(_CALLEES)
         if sender is not None and caller != callee and sender in (caller, callee):
@@ -259,8 +310,10 @@ def _say_answer(draft: Draft, record: AccRecord) -> None:
 
 
 def _reason(record: AccRecord) -> tuple[str | None, int | None]:
-    """The reason phrase, and a Q.850 cause: with `reason_from_hf` the Reason header stands in its
-    place."""
+    """The reason phrase, and a Q.850 cause.
+
+    With `reason_from_hf` the Reason header stands in the phrase's place.
+    """
     said = record.fields.get("reason", "")
     if said.lower() in ("q.850", "sip") and "cause" in record.fields:
         said = f"{said};cause={record.fields['cause']};text={record.fields.get('text', '')}"
@@ -268,6 +321,16 @@ def _reason(record: AccRecord) -> tuple[str | None, int | None]:
         return believable_text(said), None
     reasons = parse_reasons(said)
     return (reasons[0].text if reasons else None), q850_cause(said)
+
+
+def _is_address(text: str) -> bool:
+    host = parse_host(text) if len(text) <= 64 else None
+    return host is not None and host.is_ip
+
+
+def _believed(check: Callable[[object], str | None], value: str | None) -> str | None:
+    """A value that a check believes; None for None."""
+    return None if value is None else check(value)
 
 
 def _host(text: str | None) -> str | None:
@@ -281,6 +344,3 @@ def _host(text: str | None) -> str | None:
         address = address.partition(":")[2]
     host = parse_host(address)
     return None if host is None else host.host
-
-
-__all__ = ["MOST_RECORDS", "AccCall", "Times"]

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Final, Literal
 
 from trunktrace.belief import believable_text
 from trunktrace.sources.values import decimal, integer, iso_time, unix_time
 
-Kind = Literal["transaction", "missed", "cdr"]
+Kind = Literal["transaction", "missed", "failure", "cdr"]
+"""What went back to the caller, an attempt that failed, either of them (JSON does not tell), or a
+CDR."""
+
 Fields = dict[str, str]
 
 MAX_FIELDS: Final = 256
@@ -35,12 +38,13 @@ _AGENTS: Final = frozenset({"ua", "user_agent", "useragent"})
 """Anyone writes into these; no attribute list is looked for in them."""
 
 _SIGNS: Final = ("ACC: ", "acc_log_request", "log_write_cdr", ";call_id=", "; call_id=", ";method=")
+_OF_A_CDR: Final = frozenset({"start_time", "end_time", "duration"})
 _CORE: Final = frozenset({"method", "call_id", "code", "start_time", "end_time"})
 
 
 @dataclass(frozen=True, slots=True)
 class AccRecord:
-    """A transaction, an attempt that failed (`missed`), or a CDR; `fields` without empty ones.
+    """A transaction or a CDR; `fields` holds none that is empty.
 
     `at` is unix seconds; `exact` tells whether it has a fraction. Of a CDR they are its end's.
     """
@@ -140,16 +144,19 @@ def _name(name: str) -> str:
 def record_of_object(record: Mapping[str, object], zone: tzinfo = UTC) -> AccRecord | str | None:
     """The record that an object of JSON is; why it cannot be read; None if it is of another kind.
 
-    What failed is not told apart from what was answered: `acc_json` says it by the code alone.
+    `acc_json` writes the same for an attempt that failed as for the caller's final answer.
     """
     fields = fields_of_object(record)
     if fields is None:
         return "too many fields"
     if not _CORE & {_name(key) for key in record}:
         return None
-    if "start_time" in fields or "end_time" in fields or "duration" in fields:
+    if _OF_A_CDR & {_name(key) for key in record}:
         return cdr_of(fields, zone)
-    return transaction_of(fields, zone)
+    told = transaction_of(fields, zone)
+    if isinstance(told, AccRecord) and told.method == "INVITE" and told.code >= 300:
+        return replace(told, kind="failure")
+    return told
 
 
 def transaction_of(fields: Fields, zone: tzinfo, *, missed: bool = False) -> AccRecord | str:
@@ -173,7 +180,7 @@ def cdr_of(fields: Fields, zone: tzinfo) -> AccRecord | str:
 
     The names of its first three are the operator's (`cdr_start_id`, ...); their order is fixed.
     """
-    if "start_time" not in fields:
+    if not _OF_A_CDR & fields.keys():
         for name, value in zip(("start_time", "end_time", "duration"), [*fields.values()][:3],
                                strict=False):  # fmt: skip
             fields.setdefault(name, value)
@@ -192,7 +199,8 @@ def moment(value: str | None, zone: tzinfo) -> float | None:
 
 def _time_of(fields: Fields, zone: tzinfo) -> tuple[float, bool] | None:
     """The time, and whether it has a fraction: `timestamp` is followed by what `time_mode` adds."""
-    at = moment(fields.get("timestamp") or fields.get("time"), zone)
+    times = (fields.get(name) for name in ("timestamp", "time", "call_start_time"))
+    at = moment(next(filter(None, times), None), zone)
     if at is None:
         return None
     names = list(fields)

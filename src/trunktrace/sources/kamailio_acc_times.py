@@ -37,7 +37,8 @@ def times_of(
         return _with_cdr(answer, final, cdr)
     invited = _created(final)
     if answer is None:
-        return Times(invited=invited, ended=final.at if final is not None else None)
+        over = final or bye
+        return Times(invited=invited, ended=over.at if over is not None else None)
     ended = bye.at if bye is not None else None
     return Times(
         invited=invited,
@@ -55,8 +56,10 @@ def _with_cdr(answer: AccRecord | None, final: AccRecord | None, cdr: AccRecord)
     created = _created(cdr)
     if answer is None and (final is not None or not duration):
         # Written for a failed call too: it began and ended with the INVITE.
-        ended = final.at if final is not None else None
-        return Times(invited=created or start, ended=ended)
+        invited = created or start
+        # The time of the failure may be cut to its second.
+        ended = max(final.at, invited) if final is not None else None
+        return Times(invited=invited, ended=ended)
     if answer is not None and answer.at - start > _SAME_S and created is None:
         # Without `cdr_start_on_confirmed` a CDR begins with the INVITE.
         return Times(

@@ -54,8 +54,9 @@ def voices_of(cdr: AccRecord | None) -> Iterator[VoiceOfEnd]:
         mos, loss, jitter, rtt = (
             _number(cdr, names, suffixes) for names in (_MOS, _LOSS, _JITTER, _RTT)
         )
+        mos = mos if mos is not None and 1.0 <= mos <= 5.0 else None
         measures: dict[str, object] = {
-            "mos": mos or None,
+            "mos": mos,
             "mos_algorithm": ALGORITHM if mos else None,
             "loss_ratio": loss_of_percent(loss) if loss is not None and (loss or mos) else None,
             "jitter_ms": jitter or None,

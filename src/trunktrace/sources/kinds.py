@@ -14,6 +14,8 @@ from typing import Final, cast
 from trunktrace.sources.bodies import bodies, forms
 from trunktrace.sources.jsonlines import Record, object_in, text_in
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.sbc_names import columns_of
+from trunktrace.sources.sbc_rows import found_delimiter
 
 LOOKED_AT: Final = 64 * 1024
 """Bytes of a file that are looked at; a JSON body of more is looked at as a whole."""
@@ -32,7 +34,13 @@ def kind_of(data: bytes) -> str | None:
     head = data[:LOOKED_AT].removeprefix(_BOM)
     if not head.strip():
         return None
-    return _of_packets(head) or _of_text(head) or _of_json(data, head) or _of_forms(head)
+    return (
+        _of_packets(head)
+        or _of_text(head)
+        or _of_json(data, head)
+        or _of_forms(head)
+        or _of_csv(head)
+    )
 
 
 # Packets ----------------------------------------------------------------------------------------
@@ -67,9 +75,10 @@ def _of_packet(packet: bytes) -> str | None:
 
 _RTPENGINE_LOG: Final = re.compile(r"\brtpengine(?:\[\d+\])?: ")
 _BENCODED: Final = re.compile(r"(?:\S{1,128} )?d\d{1,2}:[a-zA-Z]")
-_CDR_ROW: Final = re.compile(r'"[^"]{0,256}"(?:,(?:"(?:[^"]|"")*"|[^",]*)){15,24}')
+_CDR_ROW: Final = re.compile(r'.*,"?(?:ANSWERED|NO ANSWER|BUSY|FAILED|CONGESTION)"?,"?[A-Z]')
+_LEAST_COMMAS: Final = 14
 _TEXTS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("vq-rtcpxr", re.compile(r"VQ(?:Session|Interval|Alert)Report\b|Event: *vq-rtcpxr", re.I)),
+    ("vq-rtcpxr", re.compile(r"(?i)VQ(?:Session|Interval|Alert)Report\b|Event: *vq-rtcpxr")),
     ("asterisk-ami", re.compile(r"Asterisk Call Manager/|Event: \w|Response: (?:Success|Error)")),
     ("freeswitch-esl", re.compile(r"Content-Type: text/(?:event-|disconnect)|Event-Name: [A-Z_]+")),
     ("radius", re.compile(r"\s+Acct-Status-Type\s*\+?=")),
@@ -95,7 +104,7 @@ def _of_text(head: bytes) -> str | None:
         if line.startswith(("{", "[")):
             return None
         told = next((kind for kind, begins in _TEXTS if begins.match(line[:1024])), None)
-        if told is None and _CDR_ROW.fullmatch(line[:4096]):
+        if told is None and line.count(",") >= _LEAST_COMMAS and _CDR_ROW.match(line[:4096]):
             told = "asterisk-cdr"
         if told is None and _RTPENGINE_LOG.search(line[:128]):
             told = "rtpengine"
@@ -119,13 +128,8 @@ def _begins(key: str, start: str) -> Fits:
     return lambda record: (text_in(record, key) or "").startswith(start)
 
 
-_EDGES: Final = ("carrier_edge", "sip_edge", "sdk_edge", "client_edge")
-
-
-def _is_summary(record: Record) -> bool:
-    return "call_sid" in record and (
-        "processing_state" in record or "call_state" in record or any(e in record for e in _EDGES)
-    )
+_INSIGHTS: Final = "com.twilio.voice.insights.call-"
+"""How the types of Twilio's event streams begin."""
 
 
 OBJECTS: Final[Rules] = (
@@ -136,10 +140,13 @@ OBJECTS: Final[Rules] = (
     ("livekit-webhook", lambda r: "event" in r and ("room" in r or "createdAt" in r)),
     ("livekit-sip", lambda r: "msg" in r and ("callID" in r or "ts" in r)),
     ("telnyx", _either(_begins("event_type", "call."), _has("call_control_id"))),
-    ("twilio-summary", _is_summary),
-    ("twilio-metrics", lambda r: "call_sid" in r and ("sdk_edge" in r or "edge" in r)
-        and "timestamp" in r and "name" not in r),
-    ("twilio-events", lambda r: "call_sid" in r and ("group" in r or "name" in r)),
+    ("twilio-summary", _either(
+        _begins("type", _INSIGHTS + "summary"), _has("call_type", "call_state"),
+        _has("call_sid", "processing_state"))),
+    ("twilio-events", _either(_begins("type", _INSIGHTS + "event"),
+        lambda r: "call_sid" in r and "name" in r and ("group" in r or "level" in r))),
+    ("twilio-metrics", _either(_begins("type", _INSIGHTS + "metric"),
+        _has("call_sid", "edge", "direction"))),
     ("vonage", _has("conversation_uuid")),
     ("vonage", lambda r: "uuid" in r and "status" in r and "timestamp" in r),
     ("freeswitch-cdr", lambda r: "callStats" in r or ("variables" in r and "channel_data" in r)),
@@ -154,7 +161,7 @@ OBJECTS: Final[Rules] = (
     ("opensips-acc", lambda r: str(r.get("method", "")).startswith("E_ACC_")
         or str(r.get("event", "")).startswith("E_ACC_")),
     ("kamailio-acc-json", lambda r: ("callid" in r or "call_id" in r)
-        and ("sip_code" in r or "sip_reason" in r or ("start_time" in r and "duration" in r))),
+        and (("sip_code" in r and "method" in r) or ("start_time" in r and "end_time" in r))),
 )  # fmt: skip
 """Objects of JSON by their keys; the first that fits. Before the last rules stand those whose keys
 are nobody else's."""
@@ -205,8 +212,7 @@ _TWILIO_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
 
 
 def _is_twilio(record: Mapping[str, object]) -> bool:
-    """Only Twilio's ids are `CA` and 32 hexadecimal digits; the others that speak TwiML use UUIDs
-    or `v3:...`."""
+    """Only Twilio's ids are `CA` and 32 hexadecimal digits: others that speak TwiML use UUIDs."""
     return _TWILIO_SID.fullmatch(str(record.get("CallSid", ""))) is not None
 
 
@@ -243,3 +249,16 @@ def _of_forms(head: bytes) -> str | None:
         if told is not None:
             return told
     return None
+
+
+# CSV --------------------------------------------------------------------------------------------
+
+_LEAST_COLUMNS: Final = 3
+"""So many names of the header line must be known: a CSV of anything has a `duration`."""
+
+
+def _of_csv(head: bytes) -> str | None:
+    delimiter = found_delimiter(head)
+    first = head.lstrip().split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r")
+    names = [cell.strip().strip('"') for cell in first.split(delimiter)]
+    return "sbc-csv" if len(columns_of(names)) >= _LEAST_COLUMNS else None

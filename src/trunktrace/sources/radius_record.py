@@ -11,7 +11,8 @@ from trunktrace.sources.radius_dictionary import STATUS, plain_name
 
 START, STOP, INTERIM, FAILED = 1, 2, 3, 15
 _RANKS: Final = {START: 0, INTERIM: 1, STOP: 2, FAILED: 2}
-_MOST_PAIRS: Final = 512
+_MOST_VALUES: Final = 4
+"""Values that one attribute may have; its further ones are not looked at."""
 _OF_THE_END: Final = (
     "acme-sip-status",
     "acme-disconnect-",
@@ -41,13 +42,14 @@ class RadiusRecord:
             self._add_pair(value)
             return
         kept = self.attributes.setdefault(name, [])
-        if len(kept) < _MOST_PAIRS:
+        if len(kept) < _MOST_VALUES:
             kept.append(_without_name(name, value))
 
     def _add_pair(self, value: str) -> None:
         name, separator, rest = value.partition("=")
-        if separator:
-            self.attributes.setdefault(plain_name(name.strip()), []).append(rest)
+        kept = self.attributes.setdefault(plain_name(name.strip()), []) if separator else []
+        if len(kept) < _MOST_VALUES:
+            kept.append(rest)
 
     def text(self, *names: str) -> str | None:
         """The last value of the first of these attributes that says something."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Literal
+from typing import Final, Literal
 
 from trunktrace.facts import End
 from trunktrace.sip import q850
@@ -18,7 +18,8 @@ from trunktrace.sources.values import milliseconds_between
 from trunktrace.windows import MediaDirection
 
 Kind = Literal["oracle", "proxy", "gateway"]
-_PERSONS = (
+_MOST_PERSONS: Final = 48
+_PERSONS: Final = (
     "user-name",
     "calling-station-id",
     "called-station-id",
@@ -94,9 +95,7 @@ class Session:
         """A leg of it; `parties` is the record that names caller and callee as the INVITE does."""
         draft = Draft(source, record_id=self.session_id)
         draft.complete = self.complete
-        for record in self.records:
-            for name in _PERSONS:
-                draft.hide(*record.attributes.get(name, ()))
+        draft.hide(*self._persons())
         draft.place(ends, end)
         if parties is not None:
             draft.say(
@@ -104,6 +103,11 @@ class Session:
                 callee_number=parties.text("called-station-id"),
             )
         return draft
+
+    def _persons(self) -> list[str]:
+        told = (one for record in self.records for name in _PERSONS
+                for one in record.attributes.get(name, ()))  # fmt: skip
+        return list(dict.fromkeys(told))[:_MOST_PERSONS]
 
     def tell_times(self, draft: Draft, times: Times) -> None:
         """Marks and durations; a session time counts where the times do not tell it."""

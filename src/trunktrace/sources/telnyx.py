@@ -199,6 +199,7 @@ def _read_headers(leg: TelnyxLeg, payload: Record) -> None:
         if name == "reason":
             cause = reasons.q850_cause(value)
             leg.cause = cause if leg.cause is None else leg.cause
+            leg.reason = leg.reason or reasons.words(None, value) or None
         elif name == "session-id":
             local = value.partition(";")[0].strip().lower()
             if len(local) == _SESSION_ID_CHARACTERS and local.strip("0") and _is_hex(local):

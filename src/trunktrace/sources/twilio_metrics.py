@@ -82,11 +82,13 @@ def _take(legs: dict[tuple[str, Leg], _Call], told: Told) -> str | None:
         return "no time under `timestamp`"
     if edge is None or way is None:
         return "no `edge` or no `direction`"
-    leg = EDGES.get(edge)
+    leg, measured = EDGES.get(edge), object_in(sample, edge)
     if leg is None or way not in _WAYS:
         return None
+    if not measured:
+        return "nothing under the name of its edge"
     call = legs.setdefault((call_sid, leg), _Call())
-    call.streams.setdefault(STREAMS[leg, way], {})[at] = object_in(sample, edge)
+    call.streams.setdefault(STREAMS[leg, way], {})[at] = measured
     return ""
 
 

@@ -224,6 +224,8 @@ def _say_times(draft: Draft, ordered: list[dict[str, str]], fields: dict[str, st
     draft.complete = fields.get("CallStatus") in _ENDINGS
     if not times:
         return
-    talked = decimal(fields.get("CallDuration")) or 0.0
-    draft.start = min(*times, max(times) - talked) if draft.complete else min(times)
-    draft.end = max(times) if draft.complete else None
+    first, last = min(times), max(times)
+    if draft.complete:
+        first, draft.end = min(first, last - (decimal(fields.get("CallDuration")) or 0.0)), last
+    if first < last or not draft.complete:
+        draft.start = first

@@ -78,8 +78,10 @@ class _Summary:
     def main(self) -> Leg | None:
         """The leg on which the call's facts stand; None where no leg is ours."""
         of_type = _LEGS.get(text_in(self.record, "call_type") or "")
-        told = [leg for leg, edge in self.legs.items() if edge]
-        return of_type if of_type in told or not told else told[0]
+        told: list[Leg] = [leg for leg, edge in self.legs.items() if edge]
+        if of_type is not None and (not told or of_type in told):
+            return of_type
+        return told[0] if told else None
 
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:

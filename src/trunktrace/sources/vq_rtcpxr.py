@@ -46,7 +46,7 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
             ignored += 1
         elif isinstance(report, Broken):
             broken.append(report)
-        elif (reason := _wrong(report)) is not None:
+        elif (reason := why_broken(report)) is not None:
             broken.append(Broken(report.line, reason))
         else:
             good.append(report)
@@ -71,8 +71,8 @@ def call_id_of(report: Report) -> str | None:
     return None
 
 
-def _wrong(report: Report) -> str | None:
-    """Why a report cannot be read."""
+def why_broken(report: Report) -> str | None:
+    """Why a report cannot be read; None where it can."""
     if call_id_of(report) is None:
         return "no CallID that can be read"
     if report.local is None:

@@ -1,0 +1,1 @@
+"""Asking carriers for their records of a call, which come after it."""

@@ -1,0 +1,648 @@
+"""FreeSWITCH: what its CDRs and channel events say of each leg, and what they do not."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.sources.golden import CAPTURES, GOLDEN
+
+from trunktrace.facts import Observation
+from trunktrace.sources.ends import Bridge
+from trunktrace.sources.output import as_json
+from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.reading import Reading
+from trunktrace.sources.table import SOURCES
+
+CALLS = sorted(path.name for path in (CAPTURES / "freeswitch").glob("0*"))
+CODE, CAUSE, HUNG_UP = "sip.response.status_code", "sip.reason.q850", "sip.hangup.source"
+OUTCOME, SETUP = "sip.call.outcome", "sip.setup_ms"
+CDR, ESL = "freeswitch-cdr", "freeswitch-esl"
+BEGAN = 1795400000_000000
+
+
+def captured(call: str, name: str) -> bytes:
+    """A file of a captured call."""
+    return (CAPTURES / "freeswitch" / call / name).read_bytes()
+
+
+def truth(call: str) -> dict[str, Any]:
+    """What was set up, and what the receiving network counted."""
+    told: dict[str, Any] = json.loads(captured(call, "facts.json"))
+    return told
+
+
+def legs_of(call: str, kind: str) -> dict[str, Observation]:
+    """The observations of a captured call's a-leg and b-leg, by one kind of record."""
+    names = {"cdr": ("a-leg.cdr.json", "b-leg.cdr.json")}.get(kind, (f"{kind}.txt",))
+    source = SOURCES[CDR if kind == "cdr" else ESL]
+    told = [one for name in names for one in source.parse(captured(call, name)).observations]
+    ids = truth(call)["ids"]
+    return {end: one for end in "ab" for one in told if one.record_id == ids[end]["uuid"]}
+
+
+def cdr(*documents: dict[str, Any], reading: Reading | None = None) -> Parsed:
+    """What the reader makes of CDR documents, one a line."""
+    data = "\n".join(map(json.dumps, documents)).encode()
+    return SOURCES[CDR].parse(data, reading or Reading())
+
+
+def document(way: str = "inbound", uuid: str = "a", **told: Any) -> dict[str, Any]:
+    """A CDR of an answered leg: times in ms after its beginning, statistics, variables."""
+    times = {"created": 0, "progress": 1000, "answered": 2000, "hangup": 32_000}
+    times |= {name: told.pop(name) for name in tuple(times) if name in told}
+    inbound = {"packet_count": 1500, "cng_packet_count": 0, "flush_packet_count": 0,
+               "mean_interval": 20, "flaw_total": 0, "mos": 4.5}  # fmt: skip
+    inbound |= told.pop("audio", {})
+    stats = {"audio": {"inbound": inbound, "outbound": {"packet_count": 1500}}}
+    variables = {"uuid": uuid, "sip_call_id": f"id-{uuid}", "rtp_use_codec_name": "PCMU",
+                 "rtp_use_codec_rate": "8000", "rtp_use_codec_ptime": "20", "rtp_use_pt": "0",
+                 "hangup_cause": "NORMAL_CLEARING", "hangup_cause_q850": "16"}  # fmt: skip
+    flow = {f"{name}_time": str(BEGAN + 1000 * at) if at is not None else "0"
+            for name, at in times.items()}  # fmt: skip
+    profile = {"caller_id_number": "+15555550199", "destination_number": "+15555550101"}
+    return {
+        "channel_data": {"direction": way},
+        "callStats": told.pop("callStats", stats),
+        "variables": variables | told,
+        "callflow": [{"caller_profile": profile, "times": flow}],
+    }
+
+
+def failed(way: str = "inbound", uuid: str = "a", **told: Any) -> dict[str, Any]:
+    """A CDR of a leg that was not answered."""
+    return document(way, uuid, answered=None, callStats={}, **told)
+
+
+def one(*documents: dict[str, Any], reading: Reading | None = None) -> Observation:
+    """The first leg of documents that are all good."""
+    parsed = cdr(*documents, reading=reading)
+    assert not parsed.broken
+    return parsed.observations[0]
+
+
+def received(observation: Observation) -> Any:
+    """The window of the whole call of what FreeSWITCH received."""
+    return observation.windows[0]
+
+
+# The captured calls ------------------------------------------------------------------------------
+
+every_record = pytest.mark.parametrize("kind", ["cdr", "esl-json", "esl-plain"])
+every_call = pytest.mark.parametrize("call", CALLS)
+
+
+@every_record
+@every_call
+def test_codes_codec_and_hang_up_are_the_truth(call: str, kind: str) -> None:
+    """Each leg has the final code, the cause, the codec and who hung up, or none of them."""
+    told = truth(call)
+    for end, leg in legs_of(call, kind).items():
+        assert leg.facts[CODE] == told["sip_code"]
+        assert leg.facts[CAUSE] == told["q850_cause"]
+        assert (leg.facts[OUTCOME] == "answered") == told["answered"]
+        assert leg.facts.get(HUNG_UP) == told["hung_up_by"]
+        assert leg.facts.get("rtp.codec") == (told["codec"] and "pcmu")
+        assert leg.facts.get("rtp.ptime_ms") == told["ptime_ms"]
+        assert leg.facts["sip.call_id"] == told["ids"][end]["sip_call_id"]
+        duration = leg.facts.get("sip.call.duration_ms", 0.0)
+        assert duration == pytest.approx(told["duration_s"] * 1000, abs=1000)
+
+
+@every_record
+@every_call
+def test_loss_is_derived_within_a_point_of_the_truth(call: str, kind: str) -> None:
+    """Loss towards FreeSWITCH is told on each leg of an answered call; packets are counted."""
+    legs = legs_of(call, kind)
+    assert set(legs) == {"a", "b"}
+    for end, leg in legs.items():
+        counted = (truth(call)["legs"] or {}).get(end)
+        if counted is None:
+            assert not leg.windows
+            continue
+        arriving = counted["in"]["rtp_packets_arriving"] - counted["in"]["dropped"]
+        window = received(leg)
+        assert (window.leg, window.direction) == (
+            ("pstn", "in") if end == "a" else ("trunk", "out")
+        )
+        assert window.loss_method == "derived"
+        assert window.loss_ratio == pytest.approx(counted["in"]["loss_ratio"], abs=0.01)
+        assert window.packet_count == pytest.approx(arriving, abs=10)
+        sent = leg.windows[1]
+        assert (sent.packet_count, sent.loss_ratio) == (
+            counted["out"]["rtp_packets_arriving"],
+            None,
+        )
+
+
+@every_record
+@every_call
+def test_carrier_and_route_stand_on_the_leg_that_they_are_about(call: str, kind: str) -> None:
+    """What the dialplan exports is said of the leg that was made with it, not of the other."""
+    legs = legs_of(call, kind)
+    assert legs["b"].facts["trunk.carrier"] == truth(call)["carrier"]["b_leg"]
+    assert legs["b"].facts["trunk.route"] == "gw-east"
+    assert legs["b"].ids["endpoint"] == "acme-east"
+    assert not {"trunk.carrier", "trunk.route", "trunk.id"} & legs["a"].facts.keys()
+
+
+@every_call
+def test_no_jitter_is_invented(call: str) -> None:
+    """A variance is no jitter: only what the peer reported by RTCP is one (about 1 ms here)."""
+    for leg in legs_of(call, "cdr").values():
+        assert all(window.jitter_ms is None for window in leg.windows)
+    for leg in legs_of(call, "esl-json").values():
+        told = [window.jitter_ms for window in leg.windows if window.jitter_ms is not None]
+        assert all(jitter < 3 for jitter in told)
+
+
+def test_rtcp_reports_are_windows_between_two_of_them() -> None:
+    """FreeSWITCH's own reports count what it missed; its first one counts one too many."""
+    legs = legs_of("02-loss5-caller-in", "esl-json")
+    own = [w for w in legs["a"].windows[2:] if w.direction == "in"]
+    assert len(own) == 7
+    assert sum(w.lost_count or 0 for w in own) == 87 - 8
+    assert sum(w.packet_count or 0 for w in own) == 12258 - 10649 - 79
+    assert {w.loss_method for w in own} == {"counted"}
+    heard = [w for w in legs["a"].windows[2:] if w.direction == "out"]
+    assert [w.lost_count for w in heard] == [0] * 6
+    assert all(w.loss_ratio == 0 for w in legs["b"].windows[2:])
+    assert all(w.rtt_ms is None for leg in legs.values() for w in leg.windows)
+
+
+@every_record
+@every_call
+def test_both_legs_have_one_linked_id(call: str, kind: str) -> None:
+    """The a-leg's uuid is what all legs of a call have in common."""
+    ids = truth(call)["ids"]
+    for end, leg in legs_of(call, kind).items():
+        assert leg.ids["linked_id"] == ids["a"]["uuid"]
+        assert leg.ids["channel_id"] == ids[end]["uuid"]
+
+
+@every_call
+def test_cdr_and_events_say_the_same(call: str) -> None:
+    """The facts of a leg are the same in its CDR and in its events, plain or JSON."""
+    told = [{end: dict(leg.facts) for end, leg in legs_of(call, kind).items()}
+            for kind in ("cdr", "esl-json", "esl-plain")]  # fmt: skip
+    for legs in told[1:]:
+        assert {end: facts.items() - {("sip.transport", "udp")} for end, facts in legs.items()} == {
+            end: facts.items() - {("sip.transport", "udp")} for end, facts in told[0].items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("name", "leg", "direction"),
+    [
+        ("acme-east", "a", "inbound"),
+        ("192.0.2.111", "a", "inbound"),
+        ("192.0.2.101", "b", "outbound"),
+    ],
+)
+@every_record
+def test_the_bridge_is_named_by_gateway_or_address(
+    kind: str, name: str, leg: str, direction: str
+) -> None:
+    """Each leg, also alone, is placed by the name of the end that is the bridge."""
+    reading = Reading(bridge=Bridge(frozenset({name})))
+    files = {"cdr": ("a-leg.cdr.json", "b-leg.cdr.json")}.get(kind, (f"{kind}.txt",))
+    for file in files:
+        data = captured("02-loss5-caller-in", file)
+        ids = truth("02-loss5-caller-in")["ids"]
+        for found in SOURCES[CDR if kind == "cdr" else ESL].parse(data, reading).observations:
+            is_far = found.record_id == ids[leg]["uuid"]
+            assert found.leg == ("pstn" if is_far else "trunk")
+            assert found.facts["sip.call.direction"] == direction
+            assert found.bridge_end_by == "configured"
+
+
+def test_a_far_gateway_is_the_trunk() -> None:
+    """Where LiveKit calls, the gateway is the trunk's id and its INVITE an attempt."""
+    reading = Reading(bridge=Bridge(end="caller"))
+    data = captured("03-busy-486", "b-leg.cdr.json")
+    (found,) = SOURCES[CDR].parse(data, reading).observations
+    assert (found.leg, found.facts["trunk.id"]) == ("pstn", "acme-east")
+    (attempt,) = found.attempts
+    assert (attempt.status_code, attempt.carrier, attempt.reason) == (486, "acme", "Busy Here")
+    assert found.claims == {"sip.hostname": "192.0.2.111"}
+
+
+# Traps ------------------------------------------------------------------------------------------
+
+
+def test_skipped_packets_are_no_loss() -> None:
+    """`skip_packet_count` counts reads that found nothing."""
+    found = received(one(document(audio={"skip_packet_count": 700})))
+    assert (found.loss_ratio, found.lost_count) == (0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("audio", "loss"),
+    [
+        ({"mean_interval": 21.006014215418261, "flaw_total": 259}, 0.0479),
+        ({"mean_interval": 25.0, "flaw_total": 1000}, 0.2),
+        ({"mean_interval": 20.01201923076923, "flaw_total": 0}, 0.0),
+        ({"mean_interval": 19.97, "flaw_total": 3}, 0.0),
+        ({"mean_interval": 30.0, "flaw_total": 15}, 0.0099),
+        ({"mean_interval": 25.0, "flaw_total": None}, 0.2),
+        ({"mean_interval": 10.0, "flaw_total": 3}, None),
+        ({"mean_interval": 21.0, "cng_packet_count": 7}, None),
+        ({"mean_interval": 21.0, "cng_packet_count": None}, None),
+        ({"mean_interval": 0, "flaw_total": 3}, None),
+        ({"mean_interval": "nan", "flaw_total": 3}, None),
+        ({"mean_interval": 25.0, "flaw_total": 20, "packet_count": 99}, None),
+    ],
+)
+def test_loss_follows_from_the_mean_interval(audio: dict[str, Any], loss: float | None) -> None:
+    """Only on a constant stream, never above the gaps in the sequence, never of a few packets."""
+    found = received(one(document(audio=audio)))
+    assert found.loss_ratio == (None if loss is None else pytest.approx(loss, abs=0.0005))
+    assert found.loss_method == "derived"
+
+
+def test_the_packet_time_is_the_codecs() -> None:
+    """A stream of 30 ms packets has no loss at a mean interval of 30 ms."""
+    found = one(
+        document(audio={"mean_interval": 31.25, "flaw_total": 70}, rtp_use_codec_ptime="30")
+    )
+    assert received(found).loss_ratio == pytest.approx(0.04, abs=0.005)
+    assert found.facts["rtp.ptime_ms"] == 30
+
+
+def test_its_mos_is_its_own() -> None:
+    """The score stands under FreeSWITCH's algorithm, and there is no R factor."""
+    found = received(one(document(audio={"mos": 4.198, "quality_percentage": 85})))
+    assert (found.mos, found.mos_algorithm, found.r_factor) == (4.198, "freeswitch", None)
+    few = received(one(document(audio={"mos": 4.5, "packet_count": 20})))
+    assert (few.mos, few.mos_algorithm) == (None, None)
+
+
+def test_nothing_received_is_a_count() -> None:
+    """An answered leg that got no packet says 0 packets and no loss: somebody was not heard."""
+    found = received(one(document(audio={"packet_count": 0, "mean_interval": 0, "mos": 0})))
+    assert (found.packet_count, found.loss_ratio, found.mos) == (0, None, None)
+
+
+def test_statistics_may_stand_in_the_variables_alone() -> None:
+    """Without `callStats` the `rtp_audio_*` variables say the same, to two digits."""
+    told = {"rtp_audio_in_packet_count": "1839", "rtp_audio_in_cng_packet_count": "0",
+            "rtp_audio_in_mean_interval": "21.01", "rtp_audio_in_flaw_total": "259",
+            "rtp_audio_out_packet_count": "1929"}  # fmt: skip
+    found = one(document(callStats={}, **told))
+    assert received(found).loss_ratio == pytest.approx(0.048, abs=0.001)
+    assert (received(found).packet_count, found.windows[1].packet_count) == (1839, 1929)
+
+
+def test_a_failed_call_has_no_codec() -> None:
+    """What was offered on a leg that nobody answered is no codec of the call."""
+    found = one(failed(read_codec="PCMU", sip_term_status="404"))
+    assert not {"rtp.codec", "rtp.payload_type", "rtp.ptime_ms"} & found.facts.keys()
+    assert not found.windows
+
+
+@pytest.mark.parametrize(
+    ("way", "variables", "code"),
+    [
+        ("outbound", {"sip_term_status": "486", "sip_invite_failure_status": "407"}, 486),
+        ("outbound", {"proto_specific_hangup_cause": "sip:503"}, 503),
+        ("outbound", {"sip_invite_failure_status": "603"}, 603),
+        ("outbound", {"sip_term_status": "200", "sip_invite_failure_status": "480"}, 480),
+        ("inbound", {"last_bridge_proto_specific_hangup_cause": "sip:404"}, 404),
+        ("inbound", {"sip_hangup_disposition": "recv_cancel"}, 487),
+        ("outbound", {"sip_hangup_disposition": "send_cancel"}, None),
+        ("inbound", {"proto_specific_hangup_cause": "q.931:17"}, None),
+        ("inbound", {}, None),
+    ],
+)
+def test_the_final_code_of_a_failed_leg(
+    way: str, variables: dict[str, str], code: int | None
+) -> None:
+    """It stands in other variables on the leg that was refused than on the one that refuses."""
+    assert one(failed(way, **variables)).facts.get(CODE) == code
+
+
+def test_an_answered_leg_has_200_whatever_came_of_the_bridge() -> None:
+    """After an IVR answered, a callee's 486 is no answer to the caller."""
+    told = {"last_bridge_proto_specific_hangup_cause": "sip:486",
+            "sip_invite_failure_status": "486", "sip_invite_failure_phrase": "Busy Here"}  # fmt: skip
+    found = one(document(sip_hangup_disposition="recv_bye", **told))
+    assert (found.facts[CODE], found.facts[HUNG_UP]) == (200, "caller")
+    assert "sip.response.reason" not in found.facts
+
+
+@pytest.mark.parametrize(
+    ("variables", "cause"),
+    [
+        ({"hangup_cause_q850": "487", "hangup_cause": "ORIGINATOR_CANCEL"}, None),
+        ({"hangup_cause_q850": "0"}, 16),
+        ({"hangup_cause_q850": "0", "hangup_cause": "NONE"}, None),
+        ({"sip_term_cause": "487", "hangup_cause_q850": "18"}, 18),
+        ({"sip_reason": 'Q.850;cause=34;text="no circuit"', "sip_term_cause": "41"}, 34),
+        ({"sip_reason": "Q.850%3Bcause%3D34%3Btext%3D%22no%20circuit%22"}, 34),
+        ({"sip_reason": 'SIP;cause=200;text="elsewhere", Q.850 ;cause=26'}, 26),
+        ({"sip_reason": 'SIP;cause=200;text="elsewhere"'}, 16),
+        ({"hangup_cause_q850": "", "hangup_cause": "USER_BUSY"}, 17),
+    ],
+)
+def test_a_q850_cause_is_one_of_q850(variables: dict[str, str], cause: int | None) -> None:
+    """FreeSWITCH numbers causes of its own from 128 on; the Reason header stands first."""
+    assert one(failed(**variables)).facts.get(CAUSE) == cause
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [("NO_ANSWER", "no_answer"), ("ORIGINATOR_CANCEL", "canceled"), ("USER_BUSY", "busy"),
+     ("UNALLOCATED_NUMBER", "invalid_number"), ("LOSE_RACE", "canceled"), ("NONE", None)],
+)  # fmt: skip
+def test_a_cause_says_what_became_of_a_call_without_a_code(name: str, outcome: str | None) -> None:
+    """Where no SIP code was written, the cause's name gives the outcome, and no code."""
+    found = one(failed(hangup_cause=name, hangup_cause_q850="0"))
+    assert (found.facts.get(OUTCOME), found.facts.get(CODE)) == (outcome, None)
+
+
+RECV, SEND = {"sip_hangup_disposition": "recv_bye"}, {"sip_hangup_disposition": "send_bye"}
+BRIDGED = {"last_bridge_to": "x"}
+
+
+@pytest.mark.parametrize(
+    ("way", "variables", "who"),
+    [
+        ("inbound", RECV, "caller"),
+        ("outbound", RECV, "callee"),
+        ("inbound", {"sip_term_status": "200"}, "caller"),
+        ("inbound", SEND | {"last_bridge_proto_specific_hangup_cause": "sip:200"}, "callee"),
+        ("outbound", SEND | {"last_bridge_hangup_cause": "NORMAL_CLEARING"}, "caller"),
+        ("inbound", SEND | BRIDGED | {"hangup_cause": "ALLOTTED_TIMEOUT"}, "platform"),
+        ("inbound", SEND | BRIDGED | {"hangup_cause": "MEDIA_TIMEOUT"}, "platform"),
+        ("outbound", SEND | {"last_bridge_hangup_cause": "MANAGER_REQUEST"}, "platform"),
+        ("inbound", SEND, "platform"),
+        ("inbound", SEND | BRIDGED, None),
+        ("inbound", {}, None),
+    ],
+)
+def test_who_hung_up_by_one_leg_alone(way: str, variables: dict[str, str], who: str | None) -> None:
+    """A BYE that came: that end. One that was sent: the other end, or FreeSWITCH itself."""
+    assert one(document(way, **variables)).facts.get(HUNG_UP) == who
+
+
+@pytest.mark.parametrize(
+    ("a_leg", "b_leg", "who"),
+    [(SEND, RECV, "callee"), (RECV, SEND, "caller"), (SEND | BRIDGED, SEND | BRIDGED, "platform"),
+     (RECV, RECV, None)],
+)  # fmt: skip
+def test_who_hung_up_by_both_legs(
+    a_leg: dict[str, str], b_leg: dict[str, str], who: str | None
+) -> None:
+    """Legs in one file explain each other; after a BYE on each, each leg has its own end."""
+    told = cdr(document("inbound", "a", **a_leg), document("outbound", "b", call_uuid="a", **b_leg))
+    found = [leg.facts[HUNG_UP] for leg in told.observations]
+    assert found == ([who, who] if who else ["caller", "callee"])
+
+
+def test_nobody_hung_up_what_was_not_answered() -> None:
+    """A cancel or a refusal is an outcome, no hang-up of a call."""
+    assert HUNG_UP not in one(failed(sip_hangup_disposition="recv_cancel")).facts
+
+
+@pytest.mark.parametrize(
+    ("created", "progress", "answered", "told"),
+    [(0, 1000, 3000, (3000.0, 1000.0, 2000.0)), (0, None, 3000, (3000.0, None, None)),
+     (0, 0, 20, (None, None, None)), (0, 0, 0, (None, None, None))],
+)  # fmt: skip
+def test_times_within_a_tick_are_left_out(
+    created: int, progress: int | None, answered: int, told: tuple[float | None, ...]
+) -> None:
+    """FreeSWITCH's clock ticks every 20 ms: a time that it rounded away is unknown, not 0."""
+    found = one(document(created=created, progress=progress, answered=answered))
+    assert tuple(found.facts.get(key) for key in (SETUP, "sip.pdd_ms", "sip.ring_ms")) == told
+
+
+@pytest.mark.parametrize(
+    ("codec", "written", "rate"),
+    [("G722", "16000", 8000), ("opus", "48000", 48000), ("PCMA", "8000", 8000)],
+)
+def test_the_rtp_clock_of_a_codec(codec: str, written: str, rate: int) -> None:
+    """G.722 runs on a clock of 8000 (RFC 3551), whatever rate FreeSWITCH samples it at."""
+    found = one(document(rtp_use_codec_name=codec, rtp_use_codec_rate=written))
+    assert (found.facts["rtp.codec"], found.facts["rtp.clock_rate_hz"]) == (codec.lower(), rate)
+
+
+def test_a_call_without_a_bridge_is_one_leg() -> None:
+    """An IVR's call came in, and its far end is the caller."""
+    found = one(document(sip_from_host="carrier.example"))
+    assert (found.leg, found.facts["sip.call.direction"]) == ("pstn", "inbound")
+    assert found.claims == {"sip.hostname": "carrier.example"}
+
+
+def test_a_carrier_that_was_set_is_the_legs_own() -> None:
+    """`set` names the leg's own carrier; `export` that of the legs that it makes."""
+    assert one(document(carrier="acme", trunk="in")).facts["trunk.carrier"] == "acme"
+    exported = document(carrier="acme", export_vars="x,nolocal:y,carrier")
+    assert "trunk.carrier" not in one(exported).facts
+    known = Reading(bridge=Bridge(end="callee"))
+    assert one(exported, reading=known).facts["trunk.carrier"] == "acme"
+
+
+def test_values_that_are_encoded_are_decoded() -> None:
+    """With `encode-values` on, a document says the same as without."""
+    plain = json.loads(captured("02-loss5-caller-in", "a-leg.cdr.json"))
+    coded = json.loads(json.dumps(plain))
+    coded["variables"] = {key: quote(text, safe="/,") for key, text in plain["variables"].items()}
+    assert as_json(one(coded)) == as_json(one(plain))
+
+
+def test_a_call_id_may_hold_a_percent_sign() -> None:
+    """What is in clear is not decoded."""
+    found = one(document(sip_call_id="a%40b", sip_full_from="<sip:x@y>", sip_via_protocol="udp",
+                         start_stamp="2026-11-23 01:16:15", channel_name="sofia/x@y"))  # fmt: skip
+    assert found.facts["sip.call_id"] in ("a%40b", "a@b")
+
+
+def test_the_later_document_of_a_leg_counts() -> None:
+    """A leg that is told twice is one observation."""
+    found = one(document(sip_hangup_disposition="send_bye"), document(**RECV))
+    assert found.facts[HUNG_UP] == "caller"
+    assert len(cdr(document(), document()).observations) == 1
+
+
+def test_loopback_legs_are_nobodys() -> None:
+    """A leg that never leaves FreeSWITCH is ignored."""
+    parsed = cdr(document(channel_name="loopback/9664-a"), document(uuid="b"))
+    assert (len(parsed.observations), parsed.ignored) == (1, 1)
+
+
+def test_numbers_stand_nowhere_in_clear() -> None:
+    """Numbers in users, names and reasons are masked in all that is said."""
+    found = one(failed(sip_from_user="+15555550199", sip_contact_user="15555550199",
+                       sip_invite_failure_status="404",
+                       sip_invite_failure_phrase="No route to +15555550101",
+                       sip_gateway_name="gw-15555550199"))  # fmt: skip
+    said = json.dumps(as_json(found))
+    assert "5550199" not in said
+    assert "5550101" not in said
+
+
+# Events -----------------------------------------------------------------------------------------
+
+
+def frames(data: bytes) -> list[bytes]:
+    """The frames of a captured stream."""
+    found = re.split(rb"(?=Content-Length: )", data)
+    return [frame for frame in found if frame]
+
+
+@every_call
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_order_of_the_events_does_not_matter(call: str, seed: int) -> None:
+    """A stream that was put together anew says the same."""
+    data = captured(call, "esl-json.txt")
+    shuffled = frames(data)
+    random.Random(seed).shuffle(shuffled)
+    assert _by_leg(b"".join(shuffled)) == _by_leg(data)
+
+
+def _by_leg(data: bytes) -> dict[str, Any]:
+    parsed = SOURCES[ESL].parse(data)
+    assert not parsed.broken
+    return {one.record_id: as_json(one) for one in parsed.observations}
+
+
+@every_call
+def test_line_ends_and_frames_do_not_matter(call: str) -> None:
+    """CRLF, a byte order mark, wrong lengths and no frames at all say the same."""
+    data = captured(call, "esl-plain.txt")
+    told = _by_leg(data)
+    assert _by_leg(data.replace(b"\n", b"\r\n")) == told
+    assert _by_leg(b"\xef\xbb\xbf" + data) == told
+    assert _by_leg(re.sub(rb"Content-Length: \d+", b"Content-Length: 3", data)) == told
+    assert _by_leg(re.sub(rb"Content-[^\n]+\n", b"", data)) == told
+    events = captured(call, "esl-json.txt")
+    lines = re.sub(rb"Content-Length: \d+\nContent-Type: text/event-json\n\n", b"\n", events)
+    for same in (
+        lines,
+        lines.strip().replace(b"\n", b""),
+        b"[" + lines.strip().replace(b"\n", b",") + b"]",
+    ):
+        assert {one.record_id for one in SOURCES[ESL].parse(same).observations} <= set(told)
+    assert _by_leg(lines) == _by_leg(events)
+    assert _by_leg(b"[" + b",".join(lines.split()) + b"]") == _by_leg(events) or b" " in lines
+
+
+def test_answers_to_commands_are_ignored() -> None:
+    """What the socket says of itself is no event and no error."""
+    talk = (b"Content-Type: auth/request\n\nContent-Type: command/reply\nReply-Text: +OK\n\n"
+            b"Content-Type: api/response\nContent-Length: 9\n\n1 total.\n")  # fmt: skip
+    parsed = SOURCES[ESL].parse(talk + captured("03-busy-486", "esl-plain.txt"))
+    assert (len(parsed.observations), parsed.broken, parsed.ignored) == (2, (), 3)
+
+
+def test_a_leg_that_goes_on_is_partial() -> None:
+    """Before CHANNEL_HANGUP_COMPLETE a leg is partial, and without an end."""
+    stream = b"".join(frames(captured("01-clean", "esl-json.txt"))[:5])
+    for leg in SOURCES[ESL].parse(stream).observations:
+        assert (leg.completeness, leg.end, leg.facts[CODE]) == ("partial", None, 200)
+        assert not {HUNG_UP, CAUSE, "sip.call.duration_ms"} & leg.facts.keys()
+
+
+def test_reports_of_an_unknown_channel_are_ignored() -> None:
+    """An RTCP report does not say on which side its leg is."""
+    reports = [
+        frame for frame in frames(captured("01-clean", "esl-json.txt")) if b"RECV_RTCP" in frame
+    ]
+    parsed = SOURCES[ESL].parse(b"".join(reports))
+    assert (parsed.observations, parsed.broken, parsed.ignored) == ((), (), len(reports))
+
+
+def test_no_digit_is_said() -> None:
+    """DTMF events are counted."""
+    data = (GOLDEN / ESL / "made-live-lines.jsonl").read_bytes()
+    leg = SOURCES[ESL].parse(data).observations[0]
+    assert leg.facts["sip.dtmf_count"] == 2
+    assert {mark.kind for mark in leg.marks} == {"invite", "answered", "hold", "recording"}
+
+
+def test_a_sequence_that_begins_anew_is_no_loss() -> None:
+    """Sequence numbers without their cycles wrap at 65,536; the peer's jitter is in its clock."""
+    data = (GOLDEN / ESL / "made-live-lines.jsonl").read_bytes()
+    (window,) = SOURCES[ESL].parse(data).observations[0].windows
+    assert (window.direction, window.lost_count, window.packet_count) == ("out", 5, 245)
+    assert window.jitter_ms == 10.0
+
+
+# Whatever a file holds ---------------------------------------------------------------------------
+
+RECORDS = {
+    CDR: captured("02-loss5-caller-in", "a-leg.cdr.json"),
+    ESL: captured("03-busy-486", "esl-plain.txt"),
+    f"{ESL} json": captured("03-busy-486", "esl-json.txt"),
+}
+every_source = pytest.mark.parametrize("name", RECORDS)
+
+
+@every_source
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
+@given(data=st.data())
+def test_reading_is_total(name: str, data: st.DataObject) -> None:
+    """Bytes put anywhere, or cut out, never raise; no number of the record comes out."""
+    record = RECORDS[name]
+    at = data.draw(st.integers(0, len(record)))
+    cut = data.draw(st.integers(0, 400))
+    put = data.draw(st.binary(max_size=12))
+    parsed = SOURCES[name.split()[0]].parse(record[:at] + put + record[at + cut :])
+    said = json.dumps([as_json(one) for one in parsed.observations])
+    assert "+15555550" not in said
+    assert parsed.observations or parsed.broken or parsed.ignored
+
+
+@every_source
+def test_one_broken_record_leaves_the_others(name: str) -> None:
+    """What is cut off in the middle of a file is told, and what follows is read."""
+    record = RECORDS[name]
+    for at in range(1, len(record), len(record) // 25):
+        parsed = SOURCES[name.split()[0]].parse(record[:at] + b"\n\n" + RECORDS[name])
+        assert parsed.broken or len(parsed.observations) >= 1
+        assert len(parsed.observations) >= (1 if name == CDR else 2)
+
+
+@every_source
+@pytest.mark.parametrize("variable", ["sip_reason", "sip_full_via", "switch_r_sdp", "last_arg",
+                                      "export_vars", "sip_outgoing_contact_uri"])  # fmt: skip
+@pytest.mark.parametrize("text", ["q.850" + ";" * 60_000, "sofia/gateway/" * 8000,
+                                  "%41" * 60_000, "a," * 60_000, "m=audio 1 " * 9000])  # fmt: skip
+def test_no_value_takes_long(name: str, variable: str, text: str) -> None:
+    """A record with one huge value is read in a few milliseconds."""
+    if name == CDR:
+        record = json.dumps(document(**{variable: text})).encode()
+    else:
+        told = {"Event-Name": "CHANNEL_HANGUP_COMPLETE", "Unique-ID": "a",
+                "Call-Direction": "inbound", "Event-Date-Timestamp": str(BEGAN),
+                f"variable_{variable}": text}  # fmt: skip
+        is_json = name.endswith("json")
+        plain = "".join(f"{key}: {value}\n" for key, value in told.items())
+        record = json.dumps(told).encode() if is_json else plain.encode()
+    source = SOURCES[name.split()[0]]
+    assert min(_seconds(source.parse, record) for _ in range(3)) < 0.03
+
+
+def _seconds(parse: Any, record: bytes) -> float:
+    began = time.perf_counter()
+    parse(record)
+    return time.perf_counter() - began
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"a:\n" * 80_000, b"{" * 200_000, b"\n" * 300_000, b'{"Event-Name":"X"}' * 10_000,
+     b"Content-Length: 9\n\n" * 10_000, b"x" * 600_000],
+)  # fmt: skip
+def test_a_stream_of_nothing_is_read_once(data: bytes) -> None:
+    """Garbage of any shape takes no longer than its length lets expect."""
+    assert _seconds(SOURCES[ESL].parse, data) < 1.5
