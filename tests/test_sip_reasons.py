@@ -64,7 +64,8 @@ def test_a_repeated_header_is_one_with_commas() -> None:
     "header,cause",
     [
         ("Q.850;cause=16", 16), ("Q850;cause=1", 1), ("SIP;cause=16", None),
-        ("X.int;cause=16", None), ("RELEASE_CAUSE;cause=16", None), ("Q.850;cause=128", None), ("Q.850", None), ("", None),
+        ("X.int;cause=16", None), ("RELEASE_CAUSE;cause=16", None), ("Q.850;cause=128", None),
+        ("Q.850", None), ("", None),
     ],
 )  # fmt: skip
 def test_only_q850_has_causes_of_q850(header: str, cause: int | None) -> None:

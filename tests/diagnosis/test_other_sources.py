@@ -84,7 +84,7 @@ def test_a_call_through_a_proxy_and_its_media_proxy_is_one_call(name):
         "03": ({"media_degradation"}, "answered", "network"),
         "04": ({"call_setup_failure"}, "busy", "callee"),
         "05": ({"call_setup_failure"}, "congestion", "carrier"),
-        "06": ({"call_setup_failure"}, "timeout", None),
+        "06": ({"call_setup_failure"}, "timeout", "network"),
         "07": ({"one_way_audio"}, "answered", "carrier"),
     }
     told = proxied(name)
@@ -102,6 +102,13 @@ def test_each_folder_of_a_proxied_call_tells_of_the_loss(name):
     for system in ("kamailio", "rtpengine"):
         told = rig.diagnosis(CAPTURES / system / name)
         assert rig.modes(told) == {"media_degradation"}, system
+
+
+def test_packets_that_were_sent_and_never_came_need_no_signalling():
+    """07, rtpengine's folder alone: the callee's RTCP says what it sent, rtpengine got none."""
+    told = rig.diagnosis(CAPTURES / "rtpengine" / "07-one-way-callee-silent")
+    assert rig.modes(told) == {"one_way_audio"}
+    assert told["outcome"] is None
 
 
 def test_the_gateways_own_answer_decides_and_the_handed_on_one_stays():

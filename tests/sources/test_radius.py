@@ -295,3 +295,53 @@ def test_parsing_is_total(seed: int, hexed: bool) -> None:
     parsed = parse(hex_lines(bytes(data)) if hexed else bytes(data))
     assert parsed.observations or parsed.broken or parsed.ignored
     assert all(one.line >= 1 and one.reason for one in parsed.broken)
+
+
+def _detail(*lines: str) -> bytes:
+    """One record of a `detail` file."""
+    return ("Mon Nov 23 13:01:06 2026\n" + "".join(f"\t{line}\n" for line in lines)).encode()
+
+
+MINIMAL = ("Acct-Status-Type = Stop", 'Acct-Session-Id = "s"')
+
+
+def test_values_in_quotes_are_unescaped() -> None:
+    r"""Octal escapes are bytes of UTF-8, `\"` and `\\` are themselves."""
+    line = r'Acme-Session-Ingress-Realm = "caf\303\251 \"one\" \\ two"'
+    (one,) = parse(_detail(*MINIMAL, line)).observations
+    assert one.ids["endpoint"] == 'café "one" \\ two'
+
+
+def test_attributes_that_are_not_known_are_passed_over() -> None:
+    """An unnamed attribute of an unknown vendor or number, or of odd bytes, is no error."""
+    odd = ("Attr-26.311.7 = 0x0102", "Attr-26.9148.250 = 0x01", "Attr-26.9148.3 = 0xzz",
+           'Attr-26.9148.41 = "realm"', "Attr-26.5003.34 = 0x6140622e6578616d706c65")  # fmt: skip
+    parsed = parse(_detail(*MINIMAL, *odd))
+    assert parsed.broken == ()
+    assert parsed.observations[0].ids["endpoint"] == "realm"
+
+
+def test_requests_for_access_are_ignored() -> None:
+    """A `detail` file of authentication says nothing of a call."""
+    parsed = parse(_detail("Packet-Type = Access-Request", 'User-Name = "x"'))
+    assert (parsed.observations, parsed.broken, parsed.ignored) == ((), (), 1)
+
+
+def test_absurdly_many_lines_are_broken() -> None:
+    """A record of more than a thousand attributes is none."""
+    parsed = parse(_detail(*MINIMAL, *["Acme-Called-MOS = 1"] * 1100))
+    assert [one.line for one in parsed.broken] == [1]
+
+
+def test_attestation_of_a_detail_file() -> None:
+    """Acme-Stir-VS-Attest by name is the attestation level."""
+    (one,) = parse(_detail(*MINIMAL, 'Acme-Stir-VS-Attest = "a"')).observations
+    assert one.facts["sip.stir.attestation"] == "A"
+
+
+def test_a_bye_without_its_start_knows_no_parties() -> None:
+    """A Stop alone: answered, but neither who called whom, nor who hung up."""
+    (one, _) = parse(KAMAILIO_DETAIL.split(b"\n\n")[1]).observations
+    assert one.facts["sip.response.status_code"] == 200
+    assert "sip.caller.number" not in one.facts
+    assert "sip.hangup.source" not in one.facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,15 @@ def test_the_examples_are_maps(example: Path) -> None:
     assert parse(b"", Reading(columns=told)) == parse(b"")
 
 
+def test_the_maps_of_the_how_to_are_maps() -> None:
+    """Each map that the page on SBC records shows can be read."""
+    page = (EXAMPLES.parent / "how-to" / "sbc-records.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert parse(b"", Reading(columns=tomllib.loads(block))) == parse(b"")
+
+
 def test_a_leg_of_audiocodes_says_who_hung_up() -> None:
     """TrmSd is of the leg: its far end on the incoming leg is the caller."""
     told = tomllib.loads((EXAMPLES / "audiocodes-signalling.toml").read_text())
@@ -283,3 +293,55 @@ def test_parsing_is_total(seed: int, mapped: bool) -> None:
     parsed = parse(bytes(data), Reading(columns=told))
     assert parsed.observations or parsed.broken or parsed.ignored
     assert all(1 <= one.line <= data.count(b"\n") + 1 and one.reason for one in parsed.broken)
+
+
+def test_times_in_every_form() -> None:
+    """Seconds and milliseconds since 1970, ISO 8601, Cisco's fashion, and forms of strptime."""
+    forms = {
+        "epoch": "1795438805",
+        "epoch_ms": "1795438805000",
+        "iso": "2026-11-23T13:00:05Z",
+        "gateway": "13:00:05.000 UTC Mon Nov 23 2026",
+        "%d.%m.%Y %H:%M:%S": "23.11.2026 13:00:05",
+        "any": "Mon, 23 Nov 2026 13:00:05 +0000",
+    }
+    for form, told in forms.items():
+        text = f'[columns]\nid = "call_id"\nt = {{ to = "answer_time", form = "{form}" }}'
+        (one,) = _mapped(f'id,t\na@b,"{told}"\n'.encode(), text)
+        assert one.start == 1_795_438_805.0, form
+
+
+def test_who_hung_up_as_a_leg_tells_it() -> None:
+    """`other_end` of the caller's leg is the callee; without an end nobody knows."""
+    text = """
+    [columns]
+    id = "call_id"
+    by = { to = "hangup_source", values = { far = "this_end", us = "other_end" } }
+    """
+    row = b"id,by\na@b,us\n"
+    (one,) = _mapped(row, 'end = "caller"\n' + text)
+    assert one.facts["sip.hangup.source"] == "callee"
+    (nobody,) = _mapped(row, text)
+    assert "sip.hangup.source" not in nobody.facts
+
+
+def test_a_window_without_one_of_its_times() -> None:
+    """The duration stands in for a missing answer or end."""
+    header = b"call_id,answer_time,end_time,duration_s,packets_received\n"
+    for row in (b"a@b,1795438805,,60,5\n", b"a@b,,1795438865,60,5\n"):
+        (one,) = parse(header + row).observations
+        assert [(w.start, w.end) for w in one.windows] == [(1_795_438_805.0, 1_795_438_865.0)]
+
+
+def test_losses_reported_of_what_was_sent_are_derived() -> None:
+    """Lost of sent packets is a ratio of two tellers; sent packets alone are a count."""
+    header = "call_id,pstn_out_packets_sent,pstn_out_packets_lost"
+    (window,) = _one(header, "a@b,200,3").untimed
+    assert (window.loss_ratio, window.loss_method, window.packet_count) == (0.015, "derived", None)
+    (sent,) = _one(header, "a@b,200,").untimed
+    assert (sent.loss_ratio, sent.packet_count) == (None, 200)
+
+
+def test_a_record_id_of_its_own() -> None:
+    """The SBC's id of a record names it."""
+    assert _one("record_id,sip_code", "r-1,200").record_id == "r-1"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.sources.golden import CAPTURES, GOLDEN
 
 from trunktrace.facts import Observation
-from trunktrace.sources.ends import Bridge
+from trunktrace.sources.ends import Bridge, turned
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.table import SOURCES
@@ -148,6 +148,16 @@ def test_an_answered_call_stays_answered(kind: str) -> None:
     assert (facts[CODE], facts[OUTCOME]) == (200, "answered")
 
 
+@pytest.mark.parametrize("code", ["16", "unspecified", None])
+def test_a_hangup_alone_does_not_say_that_nobody_answered(code: object) -> None:
+    """It has the start of the call; an `invite` mark would say that an answer would be known."""
+    start = "2026-11-22T10:30:00Z"
+    alone = one(hangup("normal_clearing", code, start_time=start))
+    assert {mark.kind for mark in alone.marks} == {"hangup"}
+    begun = one(event("call.initiated", start), hangup("normal_clearing", code))
+    assert {mark.kind for mark in begun.marks} == {"invite", "hangup"}
+
+
 @pytest.mark.parametrize("source", ["unknown", "", None, 7, "somebody"])
 def test_an_unknown_hangup_source_is_not_told(source: object) -> None:
     """Only `caller` and `callee` say who hung up."""
@@ -197,6 +207,7 @@ def test_only_packets_are_taken_from_the_quality_statistics() -> None:
     [
         ({"direction": "incoming", "calling_party_type": "pstn"}, "pstn", "inbound"),
         ({"direction": "outgoing", "calling_party_type": "sip"}, "trunk", "outbound"),
+        ({"direction": "incoming", "calling_party_type": "sip"}, "pstn", "inbound"),
         ({"direction": "outgoing"}, "pstn", "outbound"),
         ({"direction": "outgoing", "to": "sip:agent@x.sip.livekit.cloud"}, "trunk", None),
         ({"calling_party_type": "pstn"}, "pstn", "inbound"),
@@ -210,6 +221,14 @@ def test_whose_leg_it_is(payloads: dict[str, Any], leg: str, direction: str | No
     assert (found.leg, found.facts.get("sip.call.direction")) == (leg, direction)
     received = "out" if leg == "trunk" else "in"
     assert packets(found)[leg, received] == 500
+
+
+def test_a_sip_caller_may_be_the_bridge() -> None:
+    """Who comes by SIP is taken for a customer of Telnyx, until LiveKit says that it called."""
+    ours = one(hangup("normal_clearing", "200", direction="incoming", calling_party_type="sip"))
+    assert (ours.leg, turned(ours, "outbound").leg) == ("pstn", "trunk")
+    phone = one(hangup("normal_clearing", "200", direction="incoming", calling_party_type="pstn"))
+    assert turned(phone, "outbound").leg == "pstn"
 
 
 @pytest.mark.parametrize("payload", [{"direction": "incoming"}, {}])

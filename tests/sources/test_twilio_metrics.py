@@ -195,7 +195,12 @@ def test_what_lacks_its_place_is_broken(change: dict[str, Any], reason: str) -> 
 
 @pytest.mark.parametrize(
     "change",
-    [{"edge": "sdk_edge"}, {"edge": "client_edge"}, {"edge": "unknown_edge"}, {"direction": "both"}],
+    [
+        {"edge": "sdk_edge"},
+        {"edge": "client_edge"},
+        {"edge": "unknown_edge"},
+        {"direction": "both"},
+    ],
 )
 def test_samples_of_no_leg_of_ours_are_ignored(change: dict[str, Any]) -> None:
     """Twilio's own WebRTC client, and a stream of no direction, are no trunk's."""

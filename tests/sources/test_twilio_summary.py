@@ -183,7 +183,7 @@ def test_latency_is_no_round_trip_time() -> None:
     ],
 )
 def test_loss_as_it_is_counted(stream: dict[str, Any], expected: float | None) -> None:
-    """Received and lost are counted; what was sent has a percentage; of nothing there is no loss."""
+    """What came is counted, what was sent has a percentage; of nothing there is no loss."""
     record = _changed(TRUNKING, sip_edge__metrics={"inbound": {"jitter": {"avg": 1.0}, **stream}})
     found = _measures(_leg(_parse(record), "trunk"), "out").get("loss_ratio")
     assert found == (None if expected is None else pytest.approx(expected, abs=1e-12))

@@ -71,6 +71,9 @@ _SHOWN: Final = (
     c.RTP_LOSS_RATIO,
     c.RTP_LOSS_METHOD,
     c.MEDIA_KEYS["trunk", "in", "mos"],
+    c.MEDIA_KEYS["pstn", "in", "loss_ratio"],
+    c.MEDIA_KEYS["pstn", "out", "loss_ratio"],
+    c.PSTN_LOSS_METHOD,
     c.TRUNKTRACE_MEDIA_STATE,
     c.TRUNKTRACE_SOURCES,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import typer
@@ -28,18 +28,24 @@ TIMEZONE: Final = typer.Option(
 )
 COLUMNS: Final = typer.Option(help="sbc-csv: a map of the columns, a TOML file.")
 
+_ENDS: Final[dict[str, End]] = {"caller": "caller", "callee": "callee"}
+
 
 def reading_of(
     bridge: list[str] | None, bridge_end: str | None, timezone: str, columns: Path | None
 ) -> Reading:
     """What the options say. Raises ConfigurationError naming the option and the fix."""
-    if bridge_end not in (None, "caller", "callee"):
-        raise ConfigurationError("--bridge-end", bridge_end, "write caller or callee")
     return Reading(
-        bridge=Bridge(frozenset(bridge or ()), cast("End | None", bridge_end)),
+        bridge=Bridge(frozenset(bridge or ()), _end(bridge_end)),
         zone=_zone(timezone),
         columns=_columns(columns),
     )
+
+
+def _end(name: str | None) -> End | None:
+    if name is not None and name not in _ENDS:
+        raise ConfigurationError("--bridge-end", name, "write caller or callee")
+    return None if name is None else _ENDS[name]
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -15,8 +15,8 @@ from trunktrace import conventions as c
 from trunktrace.belief import Value
 from trunktrace.diagnosis import attempts as tried
 from trunktrace.diagnosis import legs
+from trunktrace.diagnosis.counting import BRIDGES
 from trunktrace.diagnosis.course import course_of
-from trunktrace.diagnosis.dead import BRIDGES
 from trunktrace.diagnosis.story import Story
 from trunktrace.facts import Observation
 from trunktrace.media import MediaBook
@@ -83,12 +83,6 @@ def _with_media(story: Story, untimed: Sequence[MediaWindow]) -> Story:
         windows = tuple(sorted({*story.windows, *placed}, key=_times))
         story, untimed = replace(story, windows=windows), ()
     return replace(story, facts={**_totals([*story.windows, *untimed]), **story.facts})
-
-
-def _names(one: Observation) -> Iterator[str]:
-    yield one.source
-    for window in (*one.windows, *one.untimed):
-        yield window.source
 
 
 def _times(window: MediaWindow) -> tuple[float, float]:

@@ -7,11 +7,18 @@ there a pause is none, unless the bridge gave the line up.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from trunktrace.diagnosis.counting import (
+    BRIDGES,
+    FAR_LEGS,
+    counted,
+    is_lost_on_the_way,
+    received,
+    without_bystanders,
+)
 from trunktrace.diagnosis.course import Course, Interval, spoken_s
 from trunktrace.diagnosis.flows import Flow
 from trunktrace.diagnosis.series import by_teller
@@ -20,18 +27,7 @@ from trunktrace.diagnosis.thresholds import OneWay
 from trunktrace.timeline import NEVER
 from trunktrace.windows import Leg, MediaDirection, MediaWindow
 
-BRIDGES: Final = frozenset({"livekit-sip"})
-"""Sources that stand between the legs. Towards the caller they count on the trunk leg what they
-sent, and on the agent leg what they received."""
-
-_OVERHEARD: Final = frozenset({"hep", "rtcp-xr"})
-"""Sources that read the RTCP of others: packets without a loss are those that a sender says it
-sent, and whether any of them arrived they do not say."""
-
 _NOBODY: Final = "nobody ever subscribed to the agent's track"
-
-FAR_LEGS: Final[tuple[Leg, ...]] = ("trunk", "pstn")
-_BOTH: Final[tuple[MediaDirection, ...]] = ("in", "out")
 
 _ALMOST_ALL: Final = 0.9
 """The agent got this share of what the bridge received: nothing was lost between them."""
@@ -52,27 +48,17 @@ class Dead:
 
 def is_judged(course: Course, limits: OneWay) -> bool:
     """Whether the call was answered and is long enough to ask about one-way audio."""
-    if course.talk is None or not (course.answered or _is_lost_on_the_way(course)):
+    if course.talk is None or not (course.answered or is_lost_on_the_way(course)):
         return False
     return course.unheld(course.talk) >= limits.shortest_call_s
 
 
-def _is_lost_on_the_way(course: Course) -> bool:
-    """Whether somebody says that packets were sent where another received none at all."""
-    for place in itertools.product(FAR_LEGS, _BOTH):
-        told = course.windows_of(*place)
-        got = _counted(w for w in told if w.source not in _OVERHEARD)
-        sent = any(w.packet_count for w in told if w.source in _OVERHEARD)
-        if sent and got and not any(window.packet_count for window in got):
-            return True
-    return False
-
-
 def dead_in(story: Story, course: Course, limits: OneWay) -> Dead | None:
     """Nothing arrives from the caller; None where something does, or nobody counted."""
+    course = without_bystanders(course)
     if course.talk is None or not is_judged(course, limits):
         return None
-    trunk = _received(course.windows_of("trunk", "in"))
+    trunk = received(course.windows_of("trunk", "in"))
     given_up = [
         mark.start
         for mark in story.marks
@@ -101,7 +87,7 @@ def _dead_beyond(
     silence). Where the PBX sends nothing itself, the media go past it, and it hears nothing of them
     on either side.
     """
-    far = _counted(course.windows_of("pstn", "in"))
+    far = counted(course.windows_of("pstn", "in"))
     found = _silence(far, course, limits)
     if found is None:
         return None
@@ -127,7 +113,7 @@ def _on_trunk(found: Interval, ignored: int, *, gave_up: bool) -> Dead:
 
 def _by_agent(course: Course, limits: OneWay, trunk: Sequence[MediaWindow]) -> Dead | None:
     """What the agent's own statistics say; of a stream that never came, who reads them says 0."""
-    ours = _counted(course.windows_of("agent", "in"))
+    ours = counted(course.windows_of("agent", "in"))
     found = _silence(ours, course, limits)
     if found is None:
         return None
@@ -144,6 +130,7 @@ def _by_agent(course: Course, limits: OneWay, trunk: Sequence[MediaWindow]) -> D
 
 def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
     """Nothing goes out to the caller; None where something does, or nobody counted."""
+    course = without_bystanders(course)
     if course.talk is None or not is_judged(course, limits):
         return None
     unheard = _unheard_since(story)
@@ -152,10 +139,10 @@ def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
         ended = None if story.now is not None and course.ended_at is None else course.talk[1]
         return Dead("agent", "out", ("OWA-3",), unheard, ended, _NOBODY, "platform")
     spoke = spoken_s(story, "agent_speaking", course.talk) >= limits.agent_spoke_s
-    sent = [w for w in _counted(course.windows_of("trunk", "out")) if w.source in BRIDGES]
+    sent = [w for w in counted(course.windows_of("trunk", "out")) if w.source in BRIDGES]
     if spoke or any(window.packet_count for window in course.windows_of("trunk", "out")):
         for leg in FAR_LEGS:
-            far = _counted(course.windows_of(leg, "out"))
+            far = counted(course.windows_of(leg, "out"))
             found = _silence([w for w in far if w.source not in BRIDGES], course, limits)
             if found is not None:
                 what = "the far end received none of the packets sent to it"
@@ -169,7 +156,7 @@ def dead_out(story: Story, course: Course, limits: OneWay) -> Dead | None:
 def _never_sent(story: Story, course: Course, limits: OneWay) -> Dead | None:
     """A PBX got no packet of the bridge's side, and nobody of that side says what it sent."""
     assert course.talk is not None
-    got = [w for w in _counted(course.windows_of("trunk", "out")) if w.source not in BRIDGES]
+    got = [w for w in counted(course.windows_of("trunk", "out")) if w.source not in BRIDGES]
     ours = (w for w in story.windows if w.direction == "out" and w.leg != "pstn")
     if story.now is not None or any(w.source not in {one.source for one in got} for w in ours):
         return None
@@ -187,7 +174,7 @@ def _unsent(
     assert course.talk is not None
     start, end = course.talk
     ended = None if story.now is not None and course.ended_at is None else end
-    told = _counted(course.windows_of("agent", "out"))
+    told = counted(course.windows_of("agent", "out"))
     if _is_empty([w for w in told if w.source not in BRIDGES], course, limits):
         what = "the agent spoke and its process sent no packet"
         return Dead("agent", "out", ("OWA-3",), start, ended, what, "agent")
@@ -209,9 +196,9 @@ def goes_out(story: Story, course: Course) -> bool:
 
 def nothing_goes_out(course: Course, limits: OneWay) -> bool:
     """Whether no packet went towards the caller at all: by the bridge, else by who else counted."""
-    trunk = _counted(course.windows_of("trunk", "out"))
+    trunk = counted(course.windows_of("trunk", "out"))
     bridge = [w for w in trunk if w.source in BRIDGES]
-    ours = [w for w in _counted(course.windows_of("agent", "out")) if w.source not in BRIDGES]
+    ours = [w for w in counted(course.windows_of("agent", "out")) if w.source not in BRIDGES]
     return _is_empty(bridge or trunk or ours, course, limits)
 
 
@@ -231,26 +218,6 @@ def _is_empty(windows: Sequence[MediaWindow], course: Course, limits: OneWay) ->
         return False
     watched = course.unheld((windows[0].start, max(window.end for window in windows)))
     return watched >= limits.dead_at_start_s
-
-
-def _counted(windows: Iterable[MediaWindow]) -> list[MediaWindow]:
-    """The windows in which somebody counted packets, whatever is known of those that are missing.
-
-    What a sender says that it sent is no count of what arrived.
-    """
-    return [
-        w
-        for w in windows
-        if w.packet_count is not None
-        and w.loss_method != "estimated"
-        and not (w.source in _OVERHEARD and w.loss_ratio is None and w.packet_count)
-    ]
-
-
-def _received(windows: Iterable[MediaWindow]) -> list[MediaWindow]:
-    """What arrives on the trunk: by the bridge's count where there is one, else by any."""
-    counted = _counted(windows)
-    return [w for w in counted if w.source in BRIDGES] or counted
 
 
 def _packets(windows: Sequence[MediaWindow]) -> int | None:

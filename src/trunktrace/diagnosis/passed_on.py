@@ -39,8 +39,7 @@ def is_passed_on(course: Course, leg: str, direction: MediaDirection) -> bool:
     if not mine or not before:
         return False
     most = max(loss for loss, _ in before)
-    methods = {method for _, method in (*mine, *before)}
-    tolerance = max(TOLERANCE[method] for method in methods)
+    tolerance = max(TOLERANCE[method] for _, method in (*mine, *before))
     return all(loss <= most + tolerance for loss, _ in mine)
 
 
@@ -65,5 +64,7 @@ def _losses(course: Course, place: Place) -> list[tuple[float, LossMethod]]:
         loss = combined(long or known, "loss_ratio").loss_ratio if known else None
         if loss is not None:
             found.setdefault(method, []).append(loss)
-    best = next((method for method in LOSS_METHODS if method in found), None)
-    return [] if best is None else [(loss, best) for loss in found[best]]
+    for method in LOSS_METHODS:
+        if method in found:
+            return [(loss, method) for loss in found[method]]
+    return []

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from trunktrace.errors import MissingDependencyError
 from trunktrace.fetch.credentials import Credentials
 
-if TYPE_CHECKING:
-    from twilio.http.async_http_client import (  # type: ignore[import-untyped]
-        AsyncTwilioHttpClient,
-    )
-    from twilio.rest import Client  # type: ignore[import-untyped]
+REQUEST_S: Final = 30.0
+"""How long one request may take."""
 
 _INSTALL: Final = "Install it with: pip install 'trunktrace[fetch]'"
 
@@ -43,7 +41,9 @@ class Transport(Protocol):
 class TwilioSdk:
     """Twilio's SDK: it knows API keys and tokens, regions and edges, and keeps connections.
 
-    Reads TWILIO_REGION and TWILIO_EDGE. Raises MissingDependencyError where it is not installed.
+    Requests go through a thread: the SDK's own asynchronous client stands on a part of aiohttp that
+    is going away. Reads TWILIO_REGION and TWILIO_EDGE. Raises MissingDependencyError where the SDK
+    is not installed.
     """
 
     def __init__(self, credentials: Credentials) -> None:
@@ -51,34 +51,28 @@ class TwilioSdk:
             raise MissingDependencyError(
                 f"fetching from Twilio needs its SDK, which is not installed here.\n{_INSTALL}"
             )
-        self._credentials = credentials
-        self._http: AsyncTwilioHttpClient | None = None
-        self._client: Client | None = None
+        from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-untyped]
+        from twilio.rest import Client  # type: ignore[import-untyped]
+
+        self._http = TwilioHttpClient(timeout=REQUEST_S)
+        self._client = Client(
+            credentials.username,
+            credentials.password,
+            credentials.account_sid,
+            http_client=self._http,
+        )
 
     async def get(self, url: str, params: Mapping[str, str]) -> Answer:
         """The answer to a GET, with the credentials."""
-        response: Any = await self._opened().request_async("GET", url, params=dict(params))
+        return await asyncio.to_thread(self._get, url, params)
+
+    def _get(self, url: str, params: Mapping[str, str]) -> Answer:
+        response: Any = self._client.request("GET", url, params=dict(params))
         headers: Any = response.headers or {}
         told = {str(name).lower(): str(value) for name, value in headers.items()}
         return Answer(int(response.status_code), str(response.text), told)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._http is not None:
-            await self._http.close()
-        self._http = self._client = None
-
-    def _opened(self) -> Client:
-        """The SDK's client; made when a loop runs, because its HTTP session needs one."""
-        from twilio.http.async_http_client import (  # pyright: ignore[reportMissingTypeStubs]
-            AsyncTwilioHttpClient,
-        )
-        from twilio.rest import Client  # pyright: ignore[reportMissingTypeStubs]
-
-        if self._client is None:
-            who = self._credentials
-            self._http = AsyncTwilioHttpClient()
-            self._client = Client(
-                who.username, who.password, who.account_sid, http_client=self._http
-            )
-        return self._client
+        if self._http.session is not None:
+            self._http.session.close()

@@ -4,7 +4,7 @@ A summary is partial within 10 minutes of the call and complete within about 30,
 again and again. What comes is Twilio's JSON, unchanged: `trunktrace parse` reads it. Twilio's own
 SDK sends the requests (`fetch.transport`); its resource classes are not used, because they leave
 out what they do not know. Sources: Twilio's pages "Call Summary", "Call Metrics", "Call Events",
-and error 17001.
+and errors 17001 and 17007.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from trunktrace.errors import ConfigurationError, FetchError
 from trunktrace.fetch.credentials import Credentials
 from trunktrace.fetch.retry_after import retry_after_s
-from trunktrace.fetch.transport import Answer, Transport, TwilioSdk
+from trunktrace.fetch.transport import REQUEST_S, Answer, Transport, TwilioSdk
 
 BASE_URL: Final = "https://insights.twilio.com"
 SUMMARY_WAIT_S: Final = 45 * 60.0
@@ -35,7 +35,6 @@ Sleep = Callable[[float], Awaitable[object]]
 Report = Callable[[str], None]
 
 _CALL_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
-_REQUEST_S: Final = 30.0
 _PAUSES_S: Final = (15.0, 30.0, 60.0)
 """Pauses between two looks; the last one from then on."""
 _SHORTEST_PAUSE_S: Final = 1.0
@@ -43,6 +42,7 @@ _PAGE_SIZE: Final = 50
 """Samples of a page: more would make bodies that are too long for a reader of records."""
 _MOST_PAGES: Final = 1000
 _NOT_COMPLETE: Final = 17001
+_NOT_ACTIVE_THEN: Final = 17007
 _LATER: Final = frozenset({408, 425, 429})
 _REFUSED: Final = {
     401: "Twilio refused the credentials (401): check TWILIO_ACCOUNT_SID, and TWILIO_API_KEY with "
@@ -53,6 +53,11 @@ _REFUSED: Final = {
 _UNKNOWN: Final = (
     "Twilio has no such record (404): check the CallSid and the account, and that Voice Insights "
     "Advanced Features are active"
+)
+
+_TOO_LATE: Final = (
+    "Voice Insights Advanced Features were not active when the call was made (error 17007): "
+    "activate them, for the calls to come"
 )
 
 
@@ -211,7 +216,7 @@ class VoiceInsights:
     async def _look(self, url: str, params: Mapping[str, str]) -> _Look:
         """One request. Raises FetchError where asking again would change nothing."""
         try:
-            async with asyncio.timeout(_REQUEST_S):
+            async with asyncio.timeout(REQUEST_S):
                 answer = await self._transport.get(url, params)
         except Exception as error:
             # Only the kind of it is told: its text may hold the URL, and that of a proxy.
@@ -220,6 +225,8 @@ class VoiceInsights:
             body = _object(answer.text)
             return _Look(body, "" if body is not None else "Twilio's answer is no JSON object")
         code = (_object(answer.text) or {}).get("code")
+        if code == _NOT_ACTIVE_THEN:
+            raise FetchError(_TOO_LATE)
         if answer.status == 404:
             not_yet = "Twilio has not completed the summary yet"
             return _Look(None, not_yet if code == _NOT_COMPLETE else _UNKNOWN)

@@ -27,22 +27,23 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _BODY_HASH: Final = "bodySHA256"
 
 
-def is_from_twilio(
-    auth_token: str,
-    signature: str | None,
+def is_signed(
     url: str,
     *,
+    signature: str | None,
+    auth_token: str,
     form: Form | None = None,
     body: bytes | None = None,
     algorithm: str = "HMAC_SHA1",
 ) -> bool:
     """Whether Twilio signed this request; False for anything that is missing or malformed.
 
-    `url` is the URL that Twilio was told to call, with its query, as Twilio wrote it: behind a
-    proxy it is not the one that your server sees. Give `form` for a form, every parameter of it
-    and none trimmed; give `body`, the bytes as they came, for JSON. `signature` is the header
-    `X-Twilio-Signature`. `algorithm` is that of the header `X-Twilio-Webhooks-Signature-Settings`,
-    where there is one; `auth_token` is then the shared key's secret.
+    `url` is the URL that Twilio was told to call, with its query, as it was told: behind a proxy it
+    is not the one that your server sees. `signature` is the header `X-Twilio-Signature` (None:
+    there was none). Give `form` for a form, with every parameter of it and none trimmed; give
+    `body`, byte for byte as it came, for JSON (Event Streams). `auth_token` is the account's.
+    Where there is a header `X-Twilio-Webhooks-Signature-Settings`, `algorithm` is the one that it
+    names, and `auth_token` the secret of its shared key.
 
     Twilio signs some URLs with their default port and some without: both are taken. The comparison
     takes the same time wherever a signature differs. Raises ConfigurationError without a token:
@@ -68,8 +69,8 @@ def is_from_twilio(
     return any(fits)
 
 
-def twilio_signature(
-    auth_token: str, url: str, *, form: Form | None = None, algorithm: str = "HMAC_SHA1"
+def sign(
+    url: str, *, auth_token: str, form: Form | None = None, algorithm: str = "HMAC_SHA1"
 ) -> str:
     """The signature of a request, as Twilio makes it: for tests of your own endpoint.
 

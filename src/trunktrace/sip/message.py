@@ -49,12 +49,39 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class SipMessage:
-    """A request (`method`) or a response (`status` and `reason`).
+class Said:
+    """What the headers of a message say beside its place in a dialog; None is not said.
 
-    `cseq_method` is the method that a response answers. `reasons` are the values of the Reason
-    headers (RFC 3326), `headers` those of `PASSED_HEADERS`. Party names and users are in clear:
-    they must not leave the reader.
+    `reasons` are the values of the Reason headers (RFC 3326), `passed` those of `PASSED_HEADERS`.
+    `agent` is User-Agent or Server; `asserts_identity` whether there is a P-Asserted-Identity.
+    """
+
+    reasons: tuple[str, ...]
+    agent: str | None
+    retry_after_s: int | None
+    session_id: str | None
+    asserts_identity: bool
+    event: str | None
+    content_type: str | None
+    passed: Mapping[str, str]
+
+    @property
+    def q850_cause(self) -> int | None:
+        """The cause of the first Reason value of Q.850, 0..127; None where there is none."""
+        for value in self.reasons:
+            for part in _QUOTED.sub('""', value).split(","):
+                found = _CAUSE.search(part)
+                if found and part.strip().lower().startswith("q.850"):
+                    return int(found[1]) if int(found[1]) <= 127 else None
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SipMessage:
+    """A request (`method`) or a response (`status` and `reason`, its phrase).
+
+    `cseq_method` is the method that a response answers. Party names and users are in clear: they
+    must not leave the reader.
     """
 
     method: str | None
@@ -67,14 +94,7 @@ class SipMessage:
     receiver: Party
     branch: str | None
     transport: str | None
-    reasons: tuple[str, ...]
-    agent: str | None
-    retry_after_s: int | None
-    session_id: str | None
-    asserts_identity: bool
-    event: str | None
-    headers: Mapping[str, str]
-    content_type: str | None
+    said: Said
     body: str
 
     @property
@@ -83,19 +103,9 @@ class SipMessage:
         return self.method is not None
 
     @property
-    def q850_cause(self) -> int | None:
-        """The cause of the first Reason value of Q.850, 0..127; None where there is none."""
-        for value in self.reasons:
-            for part in _QUOTED.sub('""', value).split(","):
-                found = _CAUSE.search(part)
-                if found and part.strip().lower().startswith("q.850"):
-                    return int(found[1]) if int(found[1]) <= 127 else None
-        return None
-
-    @property
     def sdp(self) -> str | None:
         """The session description in the body, alone or as a part of several."""
-        kind = (self.content_type or "").partition(";")[0].strip().lower()
+        kind = (self.said.content_type or "").partition(";")[0].strip().lower()
         if kind == "application/sdp" or (not kind and self.body.startswith("v=0")):
             return self.body or None
         if not kind.startswith("multipart/"):
@@ -125,10 +135,8 @@ def read_message(data: bytes) -> SipMessage:
     method = request[1].upper() if request else None
     if method is not None and method != cseq[2].upper():
         raise ParseError("the CSeq is another method's")
-    body = _whole(body, headers)
     via = _value(headers, "Via") or ""
     transport, branch = _VIA.match(via), _BRANCH.search(via.partition(",")[0])
-    retry = re.match(r"\d{1,7}(?!\d)", _value(headers, "Retry-After") or "")
     return SipMessage(
         method=method,
         status=int(status[1]) if status else None,
@@ -140,15 +148,23 @@ def read_message(data: bytes) -> SipMessage:
         receiver=_party(_value(headers, "To")),
         branch=branch[1] if branch else None,
         transport=transport[1].lower() if transport else None,
+        said=_said(headers),
+        body=_whole(body, headers).decode("utf-8", "replace"),
+    )
+
+
+def _said(headers: sipmessage.Headers) -> Said:
+    retry = re.match(r"\d{1,7}(?!\d)", _value(headers, "Retry-After") or "")
+    passed = ((name, _value(headers, name)) for name in PASSED_HEADERS)
+    return Said(
         reasons=tuple(value[:MAX_VALUE] for value in headers.getlist("Reason")[:8]),
         agent=_value(headers, "User-Agent") or _value(headers, "Server"),
         retry_after_s=int(retry[0]) if retry else None,
         session_id=_value(headers, "Session-ID"),
         asserts_identity=bool(headers.getlist("P-Asserted-Identity")),
         event=_value(headers, "Event"),
-        headers=_passed(headers),
         content_type=_value(headers, "Content-Type"),
-        body=body.decode("utf-8", "replace"),
+        passed={name: value for name, value in passed if value is not None},
     )
 
 
@@ -206,8 +222,3 @@ def _party(text: str | None) -> Party:
     user = _USER.search(text)
     tag = _TAG.search(text, text.rfind(">") + 1)
     return Party(text, (user[1] or user[2]) if user else None, tag[1] if tag else None)
-
-
-def _passed(headers: sipmessage.Headers) -> dict[str, str]:
-    found = ((name, _value(headers, name)) for name in PASSED_HEADERS)
-    return {name: value for name, value in found if value is not None}

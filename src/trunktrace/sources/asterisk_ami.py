@@ -16,20 +16,17 @@ from trunktrace.sources.asterisk_call import observations_of
 from trunktrace.sources.asterisk_events import Event, events
 from trunktrace.sources.asterisk_leg import CANCELED, Lasting, Leg
 from trunktrace.sources.asterisk_legs import Legs, Said
-from trunktrace.sources.asterisk_names import codec_of, number_of, unique_id
+from trunktrace.sources.asterisk_names import codec_of, moment, number_of, unique_id
 from trunktrace.sources.asterisk_variables import take_variable
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count, integer, iso_time, unix_time
+from trunktrace.sources.values import count, integer, iso_time
 
 NAME: Final = "asterisk-ami"
 
 _CALL_ID: Final = re.compile(r"\bcall-?id[ =:]{1,4}([^\s,;]{6,200})", re.IGNORECASE)
 _SAYS_A_LINE: Final = frozenset({"noop", "verbose", "log"})
 _LONGEST_LINE: Final = 1024
-_LONGEST_CALL_S: Final = 86_400.0
-_NEAR_S: Final = 60.0
-_BEFORE_S: Final = 1.0
 
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
@@ -50,12 +47,11 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
 
 
 class _Stream:
-    """The legs of a stream so far, and the time of its last event that had one."""
+    """The legs of a stream so far."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._legs = Legs()
-        self._now: float | None = None
 
     def take(self, event: Event) -> Said:
         """Take an event."""
@@ -64,9 +60,7 @@ class _Stream:
             return None
         if event.faults:
             return "a line that is no `Key: value`"
-        at = unix_time(event.get("timestamp"))
-        self._now = at or self._now
-        return handler(self, event, at)
+        return handler(self, event, moment(event.get("timestamp")))
 
     def observations(self) -> tuple[Observation, ...]:
         """What is known of each leg."""
@@ -105,7 +99,7 @@ class _Stream:
             _join(caller, dialed)
         number = number_of((event.get("dialstring") or "").rpartition("/")[2].partition("@")[0])
         dialed.dialed_number = dialed.dialed_number or number
-        dialed.persons.update([number] if number else [])
+        dialed.know(number)
         self._legs.seen(dialed, event, at, "dest")
         _dial_status(dialed, event, at)
         return ""
@@ -189,21 +183,8 @@ class _Stream:
         leg = self._legs.of(event)
         if not isinstance(leg, Leg):
             return leg
-        self._now = at or self._report_time(leg, event)
-        leg.rtcp.take(event, self._now)
+        leg.rtcp.take(event, at, leg.created)
         return ""
-
-    def _report_time(self, leg: Leg, event: Event) -> float | None:
-        """When a report was made; the clock of a peer is believed where it can be ours."""
-        told = unix_time(event.get("sentntp"))
-        if told is None or event.name == "rtcpsent":
-            return told or self._now
-        created, now = leg.created, self._now
-        if now is not None and (created is None or now >= created):
-            return told if abs(told - now) < _NEAR_S else now
-        if created is None or not -_BEFORE_S <= told - created < _LONGEST_CALL_S:
-            return now
-        return told
 
     def on_cdr(self, event: Event, _at: float | None) -> Said:
         """A `Cdr` event: whole seconds, in the PBX's own zone."""
@@ -219,7 +200,7 @@ class _Stream:
         for leg in legs:
             if ended is not None and ended >= started:
                 leg.record_end = ended
-            leg.persons.update(one for one in parties if one)
+            leg.know(*parties)
             if event.get("disposition") == "ANSWERED":
                 leg.up = leg.up or leg.sip_code is None
                 leg.billed_ms = _thousand(count(event.get("billableseconds")))
@@ -250,7 +231,7 @@ class _Stream:
 
 def _join(caller: Leg, dialed: Leg) -> None:
     """One channel had another one dialled: two legs of one call."""
-    if dialed.unique not in caller.dialing:
+    if dialed.dialed_by != caller.unique:
         caller.dialing.append(dialed.unique)
     dialed.dialed_by = caller.unique
     caller.linked = caller.linked or caller.unique

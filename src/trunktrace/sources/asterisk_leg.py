@@ -31,6 +31,8 @@ Lasting = Literal["hold", "recording"]
 """Kinds of marks that begin and end."""
 
 _ROUNDED_MS: Final = 1500.0
+_MOST_PERSONS: Final = 100
+_MOST_SPANS: Final = 1000
 
 
 @dataclass(slots=True)
@@ -103,6 +105,11 @@ class Leg:
         quality = self.quality()
         return self.rtcp.lost if quality is None else quality.lost
 
+    def know(self, *persons: str | None) -> None:
+        """Numbers and names of persons that an event of the leg holds: they are hidden."""
+        if len(self.persons) < _MOST_PERSONS:
+            self.persons.update(person for person in persons if person)
+
     def answered(self, at: float | None) -> None:
         """The 2xx was sent or came."""
         self.up = True
@@ -126,7 +133,7 @@ class Leg:
 
     def opened(self, kind: Lasting, at: float | None) -> None:
         """Something that lasts began."""
-        if at is not None and len(self.spans) < 1000:
+        if at is not None and len(self.spans) < _MOST_SPANS:
             self.spans.append((kind, at, None))
 
     def closed(self, kind: Lasting, at: float | None) -> None:

@@ -21,6 +21,7 @@ Said = str | None
 
 _UP: Final = 6
 _RINGING: Final = 5
+_MOST_DIALED: Final = 64
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Legs:
         own, other = event.get(f"{prefix}calleridnum"), event.get(f"{prefix}connectedlinenum")
         leg.own_number = leg.own_number or number_of(own)
         leg.other_number = leg.other_number or number_of(other)
-        leg.persons.update(one for one in (person_of(own), person_of(other)) if one)
+        leg.know(person_of(own), person_of(other))
         state = count(event.get(f"{prefix}channelstate"))
         if state == _UP:
             leg.answered(at)
@@ -95,4 +96,4 @@ class Legs:
         return answered[-1] if answered else None
 
     def _dialed(self, leg: Leg) -> list[Leg]:
-        return [self.by_id[one] for one in leg.dialing if one in self.by_id]
+        return [self.by_id[one] for one in leg.dialing[-_MOST_DIALED:] if one in self.by_id]

@@ -18,6 +18,7 @@ _NUMBER: Final = re.compile(r"\+?[0-9][0-9().\- ]{1,24}")
 _MANY_DIGITS: Final = re.compile(r"\d{7}")
 _UNKNOWN: Final = frozenset({"", "<unknown>", "unknown", "anonymous", "s", "h", "none"})
 _LONGEST_NAME: Final = 150
+_LATEST_S: Final = 2.0**32
 
 _FORMATS: Final = {
     "ulaw": "pcmu",
@@ -82,7 +83,13 @@ def unique_id(text: str | None) -> str | None:
 def created_at(unique: str) -> float | None:
     """Unix time, in whole seconds, at which a channel of that id was made; None for own ids."""
     found = _CREATED.fullmatch(unique)
-    return unix_time(found[1]) if found else None
+    return moment(found[1]) if found else None
+
+
+def moment(value: object) -> float | None:
+    """Unix seconds as Asterisk writes them; a number of 11 digits is no time of a call."""
+    told = unix_time(value)
+    return told if told is not None and told < _LATEST_S else None
 
 
 def number_of(text: str | None) -> str | None:

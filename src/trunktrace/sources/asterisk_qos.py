@@ -37,6 +37,9 @@ _CHANNEL: Final = re.compile(
 _NO_STRING: Final = re.compile(r"[A-Za-z][\w-]{0,40}:(?:\s|$)|--$|\s*$")
 """A line of the manager's, what `grep -A` puts between them, or nothing."""
 
+_VALUE: Final = re.compile(r"Value:", re.IGNORECASE)
+"""Follows the manager's line with the name of the variable."""
+
 _VARIABLE: Final = re.compile(r"RTPAUDIOQOS([A-Z]*)", re.IGNORECASE)
 
 
@@ -93,7 +96,8 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
             broken.append(line)
             continue
         named = _VARIABLE.search(line)
-        variable = named[1] if named else variable
+        if named or _VALUE.match(line) is None:
+            variable = named[1] if named else ""
         if _LOOKS_LIKE.search(line) is not None:
             said = strings.take(line, "BRIDGED" in variable.upper())
         else:

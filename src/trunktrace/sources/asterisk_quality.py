@@ -32,6 +32,13 @@ LEAST_MES: Final = 20.0
 MOST_MES: Final = 90.0
 MES_PER_MOS: Final = 20.0
 
+_NAMES: Final = frozenset(
+    {
+        *("ssrc", "themssrc", "lp", "rlp", "rxcount", "txcount", "rxjitter", "txjitter", "rtt"),
+        *("rxmes", "txmes", "avgrtt", "avgrxjitter", "maxrxjitter", "avgtxjitter", "maxtxjitter"),
+        "avgrxmes",
+    }
+)
 _BETWEEN: Final = re.compile(r"[;\s]+")
 _AROUND: Final = "\"'()<>[],"
 _NEGATIVE: Final = 2**31
@@ -122,14 +129,15 @@ class Quality:
 
 
 def pairs_of(text: str) -> dict[str, str]:
-    """The `name=value` pairs of a string, whatever stands before them; empty for none."""
+    """The pairs of a string that matter, whatever stands before them; empty for none."""
     if len(text) > MAX_CHARACTERS:
         return {}
     pairs: dict[str, str] = {}
     for part in _BETWEEN.split(text):
-        name, sign, value = part.strip(_AROUND).rpartition("=")
-        if sign:
-            pairs[name.rpartition("=")[2].strip(_AROUND).lower()] = value
+        told, _, value = part.strip(_AROUND).rpartition("=")
+        name = told.rpartition("=")[2].strip(_AROUND).lower()
+        if name in _NAMES:
+            pairs[name] = value
     return pairs
 
 

@@ -12,14 +12,17 @@ from itertools import pairwise
 from typing import Final
 
 from trunktrace.sources.asterisk_events import Event
+from trunktrace.sources.asterisk_names import moment
 from trunktrace.sources.asterisk_quality import round_trip_ms
-from trunktrace.sources.values import count, unix_time
+from trunktrace.sources.values import count
 
 MOST_REPORTS: Final = 20_000
 
 _CLOCKS_HZ: Final = (8000, 16000, 24000, 32000, 48000)
 _CLOCK_TOLERANCE: Final = 0.02
 _LONGEST_FIRST_S: Final = 30.0
+_NEAR_S: Final = 60.0
+_LATEST_S: Final = 3600.0
 _NEGATIVE: Final = 2**23
 _CYCLE: Final = 2**16
 _MOST_PACKETS: Final = 10**6
@@ -68,10 +71,18 @@ class Rtcp:
     ours: list[Report] = field(default_factory=list[Report])
     peers: list[Report] = field(default_factory=list[Report])
     senders: list[Sender] = field(default_factory=list[Sender])
+    now: float | None = None
+    """The time of the last report, by Asterisk's own clock."""
+    peers_now: float | None = None
+    """The same by the peer's clock, as far as it is believed."""
 
-    def take(self, event: Event, at: float | None) -> None:
-        """A report that was sent or received at a time; None where nobody knows when."""
+    def take(self, event: Event, at: float | None, created: float | None) -> None:
+        """A report of a leg that was made when; `at` is the time of its event, if it has one."""
         is_ours = event.name == "rtcpsent"
+        if at is None:
+            at = self._our_time(event) if is_ours else self._peers_time(event, created)
+        else:
+            self.now = at
         reports = self.ours if is_ours else self.peers
         report = None if at is None else _report(event, at)
         if report is not None and len(reports) < MOST_REPORTS:
@@ -79,6 +90,21 @@ class Rtcp:
         sender = None if is_ours else _sender(event)
         if sender is not None and len(self.senders) < MOST_REPORTS:
             self.senders.append(sender)
+
+    def _our_time(self, event: Event) -> float | None:
+        """A receiver report has no time of its own: it follows what came last."""
+        told = moment(event.get("sentntp"))
+        self.now = told or self.now
+        return told or self.now or self.peers_now
+
+    def _peers_time(self, event: Event, created: float | None) -> float | None:
+        """The clock of a peer is believed where it can be ours."""
+        told = moment(event.get("sentntp"))
+        if self.now is not None:
+            return told if told is not None and abs(told - self.now) < _NEAR_S else self.now
+        if told is not None and created is not None and -1.0 <= told - created < _LATEST_S:
+            self.peers_now = told
+        return self.peers_now
 
     @property
     def lost(self) -> int | None:
@@ -141,7 +167,7 @@ def _report(event: Event, at: float) -> Report | None:
 
 
 def _sender(event: Event) -> Sender | None:
-    at = unix_time(event.get("sentntp"))
+    at = moment(event.get("sentntp"))
     rtp, packets = count(event.get("sentrtp")), count(event.get("sentpackets"))
     if at is None or not rtp or packets is None:
         return None

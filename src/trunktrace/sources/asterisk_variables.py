@@ -37,12 +37,12 @@ def take_variable(legs: Legs, event: Event) -> Said:
 
 
 def _quality(legs: Legs, event: Event, sibling: str, value: str) -> Said:
-    leg = legs.of(event)
-    if not isinstance(leg, Leg):
-        return leg
     pairs = pairs_of(value)
     if sibling in ("", _BRIDGED) and quality_of(pairs) is None:
         return "a quality string without packet counts"
+    leg = legs.of(event)
+    if not isinstance(leg, Leg):
+        return leg
     if not sibling.endswith(_BRIDGED):
         leg.quality_pairs.update(pairs)
     elif (peer := legs.peer(leg)) is not None:

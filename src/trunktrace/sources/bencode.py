@@ -10,12 +10,11 @@ from typing import Final
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 32
-MAX_PARTS: Final = 8192
+MAX_PARTS: Final = 6000
 """Values that a message may hold; real ones have some hundred."""
 
 _LONGEST_NUMBER: Final = 19
 _END: Final = ord("e")
-_DIGITS: Final = b"0123456789"
 
 Bencoded = int | str | list["Bencoded"] | dict[str, "Bencoded"]
 
@@ -82,7 +81,7 @@ class _Reader:
         return int(digits)
 
     def _text(self) -> str:
-        if self._data[self.at : self.at + 1] not in tuple(_DIGITS[i : i + 1] for i in range(10)):
+        if not self._data[self.at : self.at + 1].isdigit():
             raise BencodeError(f"no bencode at byte {self.at}")
         length = self._number(b":")
         start, self.at = self.at, self.at + length

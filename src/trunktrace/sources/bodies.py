@@ -19,7 +19,8 @@ MAX_PARTS: Final = 8192
 _WINDOWS: Final = (8 * 1024, 64 * 1024, MAX_BODY_BYTES)
 """Sizes in which a body is looked for: many small ones are not each copied with the rest."""
 
-_MAX_FIELDS: Final = 1024
+MAX_FORM_BYTES: Final = 64 * 1024
+_MAX_FIELDS: Final = 512
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = " \t\r\n\v\f,"
 _DECODER: Final = json.JSONDecoder(parse_constant=lambda _constant: None)
@@ -129,17 +130,13 @@ def _resume(text: str, begin: int, failed_at: int) -> int:
     at = _line_end(text, begin) + 1
     while at < min(failed_at + 1, len(text)):
         end = _line_end(text, at)
-        line = text[at:end].strip()
-        if line.startswith("{") and line.endswith("}") and _is_object(line):
+        # What is indented is a part of something.
+        if text[at] in "{[" and _alone(text, at, end, 1) is not None:
             return at
         at = end + 1
     while at < len(text) and text[at] not in "{[":
         at = _line_end(text, at) + 1
     return min(at, len(text))
-
-
-def _is_object(line: str) -> bool:
-    return not isinstance(record(line.encode("utf-8", "surrogateescape")), Broken)
 
 
 def forms(data: bytes) -> Iterator[Body]:
@@ -157,10 +154,10 @@ def forms(data: bytes) -> Iterator[Body]:
 
 
 def _form(line: bytes, number: int) -> Record | Broken:
-    if len(line) > MAX_BODY_BYTES:
-        return Broken(number, f"the body is longer than {MAX_BODY_BYTES // 1024} KiB")
     if line.startswith(b"{"):
         return record(line, number)
+    if len(line) > MAX_FORM_BYTES:
+        return Broken(number, f"the form is longer than {MAX_FORM_BYTES // 1024} KiB")
     try:
         text = line.decode("ascii")
     except UnicodeDecodeError:

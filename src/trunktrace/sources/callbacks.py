@@ -88,7 +88,8 @@ def _written(value: object) -> str:
 
 def leg_to(party: str | None) -> Leg:
     """The leg with that party at its other end."""
-    return "trunk" if party is not None and party.lower().startswith(_SIP) else "pstn"
+    is_sip = party is not None and (party.lower().startswith(_SIP) or "@" in party)
+    return "trunk" if is_sip else "pstn"
 
 
 def with_plus(party: str | None) -> str | None:

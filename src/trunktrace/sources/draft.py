@@ -210,6 +210,8 @@ def _scrubbed(attempts: Iterable[Attempt], secrets: frozenset[str]) -> Iterable[
             attempt,
             livekit_call_id=_text(attempt.livekit_call_id, secrets),
             trunk_id=_text(attempt.trunk_id, secrets),
+            carrier=_text(attempt.carrier, secrets),
+            route=_text(attempt.route, secrets),
             reason=_text(attempt.reason, secrets),
         )
 

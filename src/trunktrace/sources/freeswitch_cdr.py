@@ -1,8 +1,9 @@
 """Call detail records of FreeSWITCH's mod_json_cdr: one JSON document a leg.
 
 A file holds one document or many (one after the other, one a line, or a list), of a-legs and
-b-legs. Values are URL-encoded where `encode-values` is on; that is seen by what they hold. Of a
-leg that is told twice the later document counts. Failed calls have `callStats: {}`.
+b-legs; or one a line as the module posts them (`cdr=` and the document, as a form). Values are
+URL-encoded where `encode-values` is on; that is seen by what they hold. Of a leg that is told twice
+the later document counts. Failed calls have `callStats: {}`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
-from trunktrace.sources.bodies import bodies
+from trunktrace.sources.bodies import Body, bodies, forms
 from trunktrace.sources.freeswitch_call import observations
 from trunktrace.sources.freeswitch_frames import decoded
 from trunktrace.sources.freeswitch_leg import END_OF, MAX_NAME_CHARACTERS, VARIABLES, Leg, names_of
 from trunktrace.sources.freeswitch_media import Statistics
-from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
+from trunktrace.sources.jsonlines import Record, list_in, object_in, record, text_in
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.values import unix_time
@@ -23,6 +24,7 @@ from trunktrace.sources.values import unix_time
 NAME: Final = "freeswitch-cdr"
 
 _NOT_SIP: Final = ("loopback/", "null/", "error/")
+_FORMS: Final = (b"cdr=", b"uuid=")
 _MOST_PROFILES: Final = 64
 _NEVER_ENCODED: Final = frozenset(' "#&+:;<=>@')
 """Characters that FreeSWITCH encodes: a value that holds one is in clear."""
@@ -49,7 +51,7 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     legs: dict[str, Leg] = {}
     broken: list[Broken] = []
     ignored = 0
-    for line, body in bodies(data):
+    for line, body in _documents(data):
         found = body if isinstance(body, Broken) else _leg(body, line)
         if found is None:
             ignored += 1
@@ -59,6 +61,18 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
             legs.pop(found.uuid, None)
             legs[found.uuid] = found
     return Parsed(tuple(observations(NAME, legs.values(), reading)), tuple(broken), ignored)
+
+
+def _documents(data: bytes) -> Iterator[Body]:
+    if not data.lstrip()[:5].startswith(_FORMS):
+        yield from bodies(data)
+        return
+    for line, form in forms(data):
+        if isinstance(form, Broken):
+            yield line, form
+        else:
+            told = text_in(form, "cdr")
+            yield line, record(told.encode(), line) if told else Broken(line, "no field `cdr`")
 
 
 def _leg(document: Record, line: int) -> Leg | Broken | None:

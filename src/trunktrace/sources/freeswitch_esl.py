@@ -68,6 +68,22 @@ _PERSON_VARIABLES: Final = (
 )
 
 
+_OF_AN_EVENT: Final = (
+    "Event-Name", "Event-Date-Timestamp", "Event-Date-GMT", "Event-Sequence", "Unique-ID",
+    "Channel-Name", "Channel-Call-UUID", "Call-Direction", "Caller-Direction", "Hangup-Cause",
+    "Caller-Network-Addr", "Other-Leg-Direction", "Other-Leg-Network-Addr", "Other-Leg-Unique-ID",
+    "SSRC", "RTP-Rate", "Capture-Time", "Source0-SSRC", "Source0-Lost", "Source0-Jitter",
+    "Source0-Highest-Sequence-Number-Received", "variable_direction",
+)  # fmt: skip
+_READ: Final = frozenset(
+    {*_OF_AN_EVENT, *_TIMES, *_PERSONS, *(f"variable_{name}" for name in VARIABLES)}
+)
+
+
+def _is_read(header: str) -> bool:
+    return header in _READ or header.startswith("variable_rtp_audio_")
+
+
 @dataclass(frozen=True, slots=True)
 class _Event:
     """An event of a channel: when it was, its number, its line, and what it holds."""
@@ -88,7 +104,7 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     broken: list[Broken] = []
     taken: list[_Event] = []
     ignored = 0
-    for line, told in events(data):
+    for line, told in events(data, _is_read):
         found = _event(told, line) if isinstance(told, dict) else told
         if found is None:
             ignored += 1

@@ -9,18 +9,18 @@ the other), line ends may be CRLF, and a length is a hint: where it does not fit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
 from trunktrace.sources.bodies import bodies
-from trunktrace.sources.jsonlines import Record, record
+from trunktrace.sources.jsonlines import record
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.values import count
 
 MAX_EVENT_BYTES: Final = 256 * 1024
-MAX_HEADERS: Final = 2048
+MAX_HEADERS: Final = 1024
 _MOST_ENCODED: Final = 64 * 1024
 """Characters of encoded values that are decoded for one record; real ones have about 10,000."""
 
@@ -65,13 +65,13 @@ class _Block:
         return self.headers.get(_TYPE, "text/event").startswith("text/event")
 
 
-def events(data: bytes) -> Iterator[Numbered]:
-    """Each event with its line, in the order of the file."""
+def events(data: bytes, is_read: Callable[[str], bool]) -> Iterator[Numbered]:
+    """Each event with its line, in the order of the file; with the headers that are read."""
     if data.removeprefix(_BOM).lstrip()[:1] in (b"[", b"{") and b"Content-Type:" not in data:
         for line, body in bodies(data):
-            yield line, body if isinstance(body, Broken) else _texts(body)
+            yield line, body if isinstance(body, Broken) else _texts(body, is_read)
     else:
-        yield from _Stream(data).events()
+        yield from _Stream(data, is_read).events()
 
 
 def decoded(values: Mapping[str, str]) -> Event:
@@ -88,8 +88,9 @@ def decoded(values: Mapping[str, str]) -> Event:
 
 
 class _Stream:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, is_read: Callable[[str], bool]) -> None:
         self._data = data
+        self._is_read = is_read
         self._at = len(_BOM) if data.startswith(_BOM) else 0
         self._line = 1
         self._frame: _Block | None = None
@@ -129,7 +130,9 @@ class _Stream:
         reason = block.reason or ("the event is cut off" if cut else "")
         if not reason and _NAME not in block.headers:
             reason = "no Event-Name"
-        return block.line, Broken(block.line, reason) if reason else decoded(block.headers)
+        if reason:
+            return block.line, Broken(block.line, reason)
+        return block.line, decoded(_texts(block.headers, self._is_read))
 
     def _json(self) -> Numbered:
         frame, self._frame = self._frame, None
@@ -142,7 +145,7 @@ class _Stream:
             newline = self._data.find(b"\n", end)
             end = len(self._data) if newline < 0 else newline
         self._move(end)
-        return line, found if isinstance(found, Broken) else _texts(found)
+        return line, found if isinstance(found, Broken) else _texts(found, self._is_read)
 
     def _end_of_json(self, start: int) -> int:
         most = start + MAX_EVENT_BYTES + 1
@@ -198,5 +201,5 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _texts(told: Record) -> Event:
-    return {key: value for key, value in told.items() if isinstance(value, str)}
+def _texts(told: Mapping[str, object], is_read: Callable[[str], bool]) -> Event:
+    return {key: value for key, value in told.items() if isinstance(value, str) and is_read(key)}

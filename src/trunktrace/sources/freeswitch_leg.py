@@ -27,7 +27,7 @@ _Q850_REASON: Final = re.compile(r"q\.850[^,]{0,80}?;\s?cause\s?=\s?\"?(\d{1,3})
 _TRANSPORT: Final = re.compile(r"SIP/2\.0/(\w{2,3})\b", re.IGNORECASE)
 _CONTACT_TRANSPORT: Final = re.compile(r";transport=(\w{2,3})\b", re.IGNORECASE)
 _GATEWAY: Final = re.compile(r"sofia/gateway/([^/|,\s\]]{1,64})/")
-_MEDIA_LINE: Final = re.compile(r"^m=audio (\d{1,5}) ([A-Z/]{7,16})", re.MULTILINE)
+_MEDIA_LINE: Final = re.compile(r"^m=audio (\d{1,5}) ([A-Z/]{7,24})", re.MULTILINE)
 _LONGEST_SDP: Final = 16 * 1024
 _RTP_CLOCKS: Final = {"g722": 8000, "opus": 48000}
 """RTP clocks that differ from the sampling rate that FreeSWITCH writes (RFC 3551, RFC 7587)."""

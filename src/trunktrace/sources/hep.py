@@ -79,7 +79,7 @@ class _Trace:
         except ParseError as error:
             self.broken.append(Broken(packet.line, error.reason))
             return
-        if message.is_request and _QUALITY in (message.content_type or "").lower():
+        if message.is_request and _QUALITY in (message.said.content_type or "").lower():
             self._take_quality(packet, message.body.encode())
         else:
             self._messages.setdefault(message.call_id, []).append(Seen(packet, message))

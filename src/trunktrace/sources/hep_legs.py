@@ -140,13 +140,13 @@ def _say_answer(draft: Draft, part: Part) -> None:
         draft.say(outcome={"canceled": "canceled", "no_response": "timeout"}.get(failure or ""))
         return
     bye = part.bye()
-    cause = told.final.q850_cause
+    cause = told.final.said.q850_cause
     if cause is None and bye is not None:
         cause = next(
             (
-                one.message.q850_cause
+                one.message.said.q850_cause
                 for one in bye[1].seen
-                if one.message.method == "BYE" and one.message.q850_cause is not None
+                if one.message.method == "BYE" and one.message.said.q850_cause is not None
             ),
             None,
         )
@@ -242,7 +242,7 @@ def _claim(draft: Draft, part: Part) -> None:
     draft.claim({"sip.hostname": _host(part.host)})
     message = part.decisive.invitation()
     if message is not None:
-        draft.claim({header_attribute(name): value for name, value in message.headers.items()})
+        draft.claim({header_attribute(name): value for name, value in message.said.passed.items()})
 
 
 def say_hangup(parts: Sequence[Part], drafts: Sequence[Draft]) -> None:

@@ -52,15 +52,19 @@ def call_of(call_id: str, hops: list[Hop], correlation: str | None) -> Call:
     """The hops as a chain: from the one that nobody before has sent on."""
     servers = {hop.server for hop in hops}
     entry = next((hop for hop in hops if hop.client not in servers), hops[0])
-    levels, rest = [[entry]], [hop for hop in hops if hop is not entry]
-    while rest:
-        reached = {hop.server for hop in levels[-1]}
-        level = [hop for hop in rest if hop.client in reached]
+    by_client: dict[str, list[Hop]] = {}
+    for hop in hops:
+        if hop is not entry:
+            by_client.setdefault(hop.client, []).append(hop)
+    levels = [[entry]]
+    while by_client:
+        reached = {hop.server: None for hop in levels[-1]}
+        level = [hop for name in reached for hop in by_client.pop(name, ())]
         if not level:
             # What hangs together with nothing is the last.
-            level = rest
-        levels.append(level)
-        rest = [hop for hop in rest if hop not in level]
+            level = [hop for told in by_client.values() for hop in told]
+            by_client = {}
+        levels.append(sorted(level, key=lambda hop: hop.start))
     return Call(call_id, levels, _end(entry), correlation)
 
 
@@ -116,7 +120,7 @@ def _names(call: Call) -> list[tuple[str, str]]:
         name = _name(user, is_caller=kind == "caller")
         if name is not None:
             told.append((kind, name))
-    session = (message.session_id or "").partition(";")[0].strip().lower()
+    session = (message.said.session_id or "").partition(";")[0].strip().lower()
     if session and session.strip("0"):
         told.append(("session", session))
     return told

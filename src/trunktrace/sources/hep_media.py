@@ -23,6 +23,7 @@ from trunktrace.sources.rtcp_flow import (
     jitter_max_ms,
     spans,
     total,
+    whole,
 )
 from trunktrace.windows import LossMethod, MediaDirection
 
@@ -42,15 +43,18 @@ class MediaLeg:
 
 def say_media(legs: Mapping[End, MediaLeg], ends: Ends) -> None:
     """State windows and totals of every leg."""
+    sent = {
+        end: _spans(leg, _blocks(leg.link.from_element, frozenset())[0], leg.link.from_peer, {})
+        for end, leg in legs.items()
+    }
     for end, leg in legs.items():
         other = legs.get(_OTHER[end])
         relayed = other.link.peer_ssrcs() if other is not None else frozenset[int]()
         own, through = _blocks(leg.link.from_peer, relayed)
         to, by = ends.sent_to(end), ends.sent_by(end)
         heard = _spans(leg, own, leg.link.from_element, middles(leg.link.from_element))
-        _say(leg.draft, to, heard, "counted")
-        sent = _spans(leg, _blocks(leg.link.from_element, frozenset())[0], leg.link.from_peer, {})
-        _say(leg.draft, by, sent, "counted")
+        _say_heard(leg.draft, to, heard, sum(one.lost for one in sent.get(_OTHER[end], ())))
+        _say(leg.draft, by, sent[end], "counted")
         if other is not None and through:
             senders = middles([*other.link.from_peer, *leg.link.from_element])
             told = _spans(leg, through, other.link.from_peer, senders)
@@ -96,6 +100,35 @@ def _say(draft: Draft, direction: MediaDirection, told: Sequence[Span], method: 
         # A share that the report itself rounded to 1/256 is no count.
         way: LossMethod = "derived" if measures.get("packet_count") is None else method
         draft.saw(draft.leg, direction, start, end, measures, way)
+
+
+def _say_heard(
+    draft: Draft, direction: MediaDirection, told: Sequence[Span], upstream: int
+) -> None:
+    """What an end heard from a PBX that lost `upstream` packets on the other leg.
+
+    A bridge passes the gaps on, and the end counts them again. Where it counts fewer than half of
+    them, the PBX numbers its packets anew. Between two reports nobody can tell them apart.
+    """
+    everything = whole(told)
+    if everything is None or everything.expected is None or everything.lost * 2 < upstream:
+        _say(draft, direction, told, "counted")
+        return
+    if not upstream or not everything.lost:
+        _say(draft, direction, told, "counted")
+        return
+    lost = max(0, everything.lost - upstream)
+    received = max(0, everything.expected - everything.lost)
+    measures = everything.measures() | {
+        "jitter_max_ms": jitter_max_ms(told),
+        "packet_count": received,
+        "lost_count": lost,
+        "loss_ratio": lost / (received + lost) if received + lost else None,
+    }
+    draft.saw(draft.leg, direction, everything.start, everything.end, measures, "derived")
+    for one in told:
+        measures = {name: one.measures().get(name) for name in _OF_HEARING}
+        draft.saw(draft.leg, direction, one.start, one.end, measures, "derived")
 
 
 def _say_through(

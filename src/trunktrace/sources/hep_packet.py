@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.sources.packets import hex_packets, is_hex
+from trunktrace.sources.packets import hex_packets, is_text
 from trunktrace.sources.parsed import Broken
 
 MAX_PAYLOAD_BYTES: Final = 65_535
@@ -72,7 +72,7 @@ def packets(data: bytes) -> Iterator[Packet | Broken]:
 
     HEP versions 1 and 2, and what is cut short, are broken.
     """
-    if data.startswith(_MAGIC) or not is_hex(data):
+    if data.startswith(_MAGIC) or not is_text(data):
         yield from _binary(data)
         return
     for line, packet in hex_packets(data):

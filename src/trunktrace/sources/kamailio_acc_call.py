@@ -197,7 +197,8 @@ class _Telling:
         tried = [one.start or one.end for one in self._attempts]
         known = [one for one in (times.invited, times.answered, *tried) if one is not None]
         draft.start = min(known, default=None)
-        draft.end = times.ended
+        is_after = times.ended is None or draft.start is None or times.ended >= draft.start
+        draft.end = times.ended if is_after else None
         draft.complete = times.ended is not None or self._final is None
 
     # Attempts -----------------------------------------------------------------------------------
@@ -301,7 +302,8 @@ class _Telling:
 def _last(records: list[AccRecord]) -> AccRecord | None:
     """The last of them, a challenge (401, 407) only where there is nothing else."""
     final = [one for one in records if one.code not in (401, 407)]
-    return (final or records or [None])[-1]
+    told = final or records
+    return told[-1] if told else None
 
 
 def _say_answer(draft: Draft, record: AccRecord) -> None:

@@ -29,7 +29,7 @@ _MAX_ATTRIBUTES: Final = 24
 _LONGEST_PREFIX: Final = 2048
 _FIELD: Final = re.compile(r"\s*([A-Za-z_][\w.-]{0,63})=", re.ASCII)
 _METHOD: Final = re.compile(r"[A-Z]{2,16}")
-_TEXT: Final = re.compile(r"\bACC: ?([^=;]{0,128}?)[ :]*\b(?=(?:timestamp|created|method)=)")
+_TEXT: Final = re.compile(r"\bACC: ?([^=;]{0,128}?)\b(?=(?:timestamp|created|method)=)")
 _CDR: Final = re.compile(r"\blog_write_cdr\(\): ?(?=\S)")
 _NAMES: Final = {"callid": "call_id", "sip_code": "code", "sip_reason": "reason"}
 """What the database and JSON call the fields of the syslog."""

@@ -50,14 +50,12 @@ _HEX_LINE: Final = re.compile(rb"[0-9A-Fa-f]{2}(?:[ \t:]*[0-9A-Fa-f]{2}){7,}")
 
 def _of_packets(head: bytes) -> str | None:
     for line in head.splitlines()[:_LINES]:
-        digits = line.strip()
-        if not digits or digits.startswith(b"#"):
-            continue
-        beginning = digits[:4096]
-        if not _HEX_LINE.fullmatch(beginning[: len(beginning) // 2 * 2]):
-            break
-        pairs = re.sub(rb"[ \t:]+", b"", beginning)
-        return _of_packet(bytes.fromhex(pairs[: len(pairs) // 2 * 2].decode("ascii")))
+        beginning = line.strip()[:4096]
+        if _HEX_LINE.fullmatch(beginning[: len(beginning) // 2 * 2]):
+            pairs = re.sub(rb"[ \t:]+", b"", beginning)
+            packet = bytes.fromhex(pairs[: len(pairs) // 2 * 2].decode("ascii"))
+            if (told := _of_packet(packet)) is not None:
+                return told
     return _of_packet(head)
 
 
@@ -75,7 +73,7 @@ def _of_packet(packet: bytes) -> str | None:
 
 _RTPENGINE_LOG: Final = re.compile(r"\brtpengine(?:\[\d+\])?: ")
 _BENCODED: Final = re.compile(r"(?:\S{1,128} )?d\d{1,2}:[a-zA-Z]")
-_CDR_ROW: Final = re.compile(r'.*,"?(?:ANSWERED|NO ANSWER|BUSY|FAILED|CONGESTION)"?,"?[A-Z]')
+_CDR_ROW: Final = re.compile(r'.*,"?(?:ANSWERED|NO ANSWER|BUSY|FAILED|CONGESTION)"?,|"?calldate"?,')
 _LEAST_COMMAS: Final = 14
 _TEXTS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("vq-rtcpxr", re.compile(r"(?i)VQ(?:Session|Interval|Alert)Report\b|Event: *vq-rtcpxr")),
@@ -209,6 +207,11 @@ def _unwrapped(record: Record, depth: int = 2) -> Iterator[Record]:
 # Forms ------------------------------------------------------------------------------------------
 
 _TWILIO_SID: Final = re.compile(r"CA[0-9a-fA-F]{32}")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TELNYX: Final = (
+    "CallSidLegacy", "CallControlId", "CallLegId", "CallSessionId", "ConnectionId",
+    "CallInitiatedAt",
+)  # fmt: skip
 
 
 def _is_twilio(record: Mapping[str, object]) -> bool:
@@ -216,8 +219,16 @@ def _is_twilio(record: Mapping[str, object]) -> bool:
     return _TWILIO_SID.fullmatch(str(record.get("CallSid", ""))) is not None
 
 
+def _is_telnyx(record: Mapping[str, object]) -> bool:
+    if "CallSid" not in record:
+        return False
+    return str(record["CallSid"]).startswith(("v2:", "v3:")) or any(k in record for k in _TELNYX)
+
+
 def _is_signalwire(record: Mapping[str, object]) -> bool:
-    return "CallSid" in record and any(
+    if "CallSid" not in record:
+        return False
+    return _UUID.fullmatch(str(record["CallSid"])) is not None or any(
         key.startswith(("AudioIn", "AudioOut")) or key in ("HangupBy", "HangupDirection")
         for key in record
     )
@@ -225,16 +236,10 @@ def _is_signalwire(record: Mapping[str, object]) -> bool:
 
 FORMS: Final[Rules] = (
     ("plivo", _either(_has("CallUUID"), _has("ALegUUID"))),
-    ("twilio-status", lambda r: _is_twilio(r) and "CallSidLegacy" not in r),
-    ("telnyx-texml", lambda r: "CallSid" in r and ("CallSidLegacy" in r or "ConnectionId" in r
-        or str(r["CallSid"]).startswith(("v2:", "v3:")) or "CallLegId" in r)),
+    ("twilio-status", lambda r: _is_twilio(r) and not _is_telnyx(r)),
+    ("telnyx-texml", _is_telnyx),
     ("signalwire", _is_signalwire),
-    ("telnyx-texml", lambda r: "CallSid" in r and any(k in r for k in (
-        "CallQuality", "HangupSource", "SipHangupCause", "HangupCause", "CallSessionId"))),
-    ("signalwire", lambda r: "CallSid" in r and "-" in str(r.get("AccountSid", ""))
-        and "ApiVersion" in r),
-    ("telnyx-texml", _has("CallSid", "CallStatus")),
-)  # fmt: skip
+)
 """Bodies of callbacks. Twilio, Telnyx and SignalWire use one set of names."""
 
 

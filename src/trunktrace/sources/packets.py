@@ -10,6 +10,7 @@ from trunktrace.sources.parsed import Broken
 
 MAX_PACKET_BYTES: Final = 65_535
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]*")
+_NO_TEXT: Final = re.compile(rb"[^\t\r\n\x20-\x7e]")
 _GAPS: Final = re.compile(rb"[ \t:]+")
 
 
@@ -18,6 +19,12 @@ def is_hex(data: bytes) -> bool:
     head = _GAPS.sub(b"", data[:4096].lstrip())
     first = head.split(b"\n", 1)[0].strip()
     return bool(first) and _HEX.fullmatch(first) is not None
+
+
+def is_text(data: bytes) -> bool:
+    """Whether a file is written in characters, by its beginning: a first line may be broken."""
+    head = data[:4096]
+    return bool(head) and _NO_TEXT.search(head) is None
 
 
 def hex_packets(data: bytes) -> Iterator[tuple[int, bytes | Broken]]:

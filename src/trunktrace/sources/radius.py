@@ -8,6 +8,7 @@ or Wi-Fi session) says nothing of a call. No record of a real SBC was seen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from typing import Final
@@ -25,7 +26,7 @@ from trunktrace.sources.reading import AS_IT_IS, Reading
 
 SOURCE: Final = "radius"
 _LOOKED_AT: Final = 64 * 1024
-_LINES_LOOKED_AT: Final = 64
+_HEX_LINE: Final = re.compile(rb"^[ \t]*+(?:[0-9A-Fa-f]{2}[ \t:]?+){20,}+\r?$", re.MULTILINE)
 _OF_CALLS: Final = frozenset({START, STOP, INTERIM, FAILED})
 _OF_SERVERS: Final = frozenset(range(7, 15))
 """Accounting-On and -Off, and what RFC 2867 adds for tunnels."""
@@ -66,7 +67,7 @@ def _records(data: bytes, zone: tzinfo) -> Iterator[RadiusRecord | Broken | None
 
 def _holds_packets(data: bytes) -> bool:
     """Whether these are hex lines; the first may be a remark, or broken."""
-    return is_hex(data) or any(map(is_hex, data[:_LOOKED_AT].split(b"\n")[:_LINES_LOOKED_AT]))
+    return is_hex(data) or _HEX_LINE.search(data, 0, _LOOKED_AT) is not None
 
 
 def _unreadable(record: RadiusRecord) -> str:

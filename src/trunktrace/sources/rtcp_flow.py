@@ -102,17 +102,15 @@ def spans(
     return told
 
 
-def total(told: Sequence[Span]) -> Span | None:
-    """All spans as one; None where there are fewer than two, or they are a short call's.
+def whole(told: Sequence[Span]) -> Span | None:
+    """All spans as one; None where nothing is known of how many packets there were.
 
     Where the first does not know of how many packets it speaks and has lost some, it is left out.
     """
-    if len(told) < 2:
-        return None
     parts = [one for one in told if one.expected is not None]
     if len(parts) < len(told) and any(one.lost for one in told if one.expected is None):
         told = parts
-    if not parts or told[-1].end - told[0].start <= LONGEST_SHORT_S:
+    if not parts:
         return None
     return Span(
         start=min(one.start for one in told),
@@ -122,6 +120,12 @@ def total(told: Sequence[Span]) -> Span | None:
         jitter_ms=_mean([one.jitter_ms for one in told]),
         rtt_ms=_mean([one.rtt_ms for one in told]),
     )
+
+
+def total(told: Sequence[Span]) -> Span | None:
+    """All spans as one where that is a window of its own: a long call's, of two spans or more."""
+    found = whole(told) if len(told) > 1 else None
+    return found if found is not None and found.end - found.start > LONGEST_SHORT_S else None
 
 
 def jitter_max_ms(told: Iterable[Span]) -> float | None:

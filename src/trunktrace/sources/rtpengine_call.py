@@ -18,7 +18,8 @@ from trunktrace.sources.jsonlines import (
 )
 
 MOST_TAGS: Final = 32
-MOST_REPORTS: Final = 2000
+MOST_REPORTS: Final = 500
+_NOTHING: Final[Record] = {}
 
 
 @dataclass(slots=True)
@@ -155,12 +156,11 @@ def _take_side(call: MediaCall, key: str, told: Record) -> None:
 
 def _audio(told: Record) -> Record:
     medias = [cast("Record", one) for one in list_in(told, "medias") if isinstance(one, dict)]
-    audio = (one for one in medias if one.get("type") in ("audio", None))
-    return next(audio, {})
+    return next((one for one in medias if one.get("type") in ("audio", None)), _NOTHING)
 
 
 def _first_object(members: list[object]) -> Record:
-    return next((cast("Record", one) for one in members if isinstance(one, dict)), {})
+    return next((cast("Record", one) for one in members if isinstance(one, dict)), _NOTHING)
 
 
 def _heard(told: Record) -> Heard:

@@ -33,13 +33,13 @@ _OTHER: Final[dict[End, End]] = {"caller": "callee", "callee": "caller"}
 
 def observations_of(call: MediaCall, reading: Reading) -> Iterator[Observation]:
     """One observation for each end that was there."""
-    sides = {end: side for end, side in call.ends().items() if side.was_there}
+    sides: dict[End, Side] = {end: one for end, one in call.ends().items() if one.was_there}
     if not sides or not (call.has_statistics or call.call_id):
         return
     ends = reading.bridge.ends(
         caller=_names(sides.get("caller")), callee=_names(sides.get("callee"))
     )
-    drafts = {end: _draft(call, sides, end, ends) for end in sides}
+    drafts: dict[End, Draft] = {end: _draft(call, sides, end, ends) for end in sides}
     if "callee" in sides and "caller" in sides and call.has_statistics:
         _Media(call, sides, ends, drafts).say()
     yield from (drafts[end].build() for end in drafts)

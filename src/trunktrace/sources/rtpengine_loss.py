@@ -96,9 +96,10 @@ def _told(sender: Side, heard: Heard | None, created: float | None) -> _Told:
             return _Told(received, lost, ratio, _reaches_the_end(heard, sender))
     if len(percents) >= _FEWEST_REPORTS:
         return _Told(received, None, _mean_ratio(percents), False)
-    average = heard.average.loss_percent if heard.average is not None else None
-    if average is not None and (average or heard.average.mos):
-        return _Told(received, None, loss_of_percent(float(average)), False)
+    average = heard.average
+    percent = average.loss_percent if average is not None else None
+    if average is not None and percent is not None and (percent or average.mos):
+        return _Told(received, None, loss_of_percent(float(percent)), False)
     return _Told(received, None, None, False)
 
 
@@ -174,7 +175,7 @@ def _corner(fewer: int, forth: int, back: int, slack: int) -> tuple[int | None, 
         for lost_back in (0, back)
     )
     best, second = answers[0], answers[1]
-    if best[0] > slack or second[0] - best[0] <= min(slack, LEAST_SLACK):
+    if best[0] > slack or second[0] - best[0] <= slack:
         return None, None
     return best[1], best[2]
 

@@ -107,6 +107,8 @@ def value_of(field: str, text: str, unit: str | None) -> object:
     if field in TEXTS or field in IDS or field == PERSONS:
         return text
     scale = units_of(field)
+    if text.startswith("+"):
+        return None  # no SBC writes so, but a number of a person in the wrong column does
     if not scale:
         return values.decimal(text) if field == "burst_ratio" else values.count(text)
     number = values.decimal(text)

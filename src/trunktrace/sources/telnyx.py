@@ -144,6 +144,7 @@ def _started(leg: TelnyxLeg, event: _Event) -> None:
 
 
 def _on_initiated(leg: TelnyxLeg, event: _Event) -> None:
+    leg.initiated = True
     leg.start = event.at if leg.start is None else leg.start
     _read_headers(leg, event.payload)
 

@@ -3,7 +3,8 @@
 Telnyx stands between the bridge and the telephone network, and each leg has one party at its other
 end. Which of our legs it is follows from who that party is:
 
-- `incoming`: somebody calls a number of ours. The party is the caller, the leg is `pstn`.
+- `incoming`: somebody calls a number of ours. The party is the caller, the leg is `pstn`; only of
+  one who comes by SIP this is an assumption.
 - `outgoing`, and the calling party came by SIP: it is the leg of a SIP connection, from the bridge
   to Telnyx. The party is the caller, the leg is `trunk`, the call outbound.
 - `outgoing` to a SIP URI: Telnyx calls the bridge. The leg is `trunk`.
@@ -51,6 +52,7 @@ class TelnyxLeg:
     callee_uri: str | None = None
     persons: set[str] = field(default_factory=set[str])
     start: float | None = None
+    initiated: bool = False
     answered: bool = False
     answered_at: float | None = None
     over: bool = False
@@ -98,7 +100,10 @@ class TelnyxLeg:
         draft.hide(self.caller_uri, self.callee_uri, *self.persons)
 
     def _say_when(self, draft: Draft) -> None:
-        draft.happened("invite", self.start)
+        if self.initiated or self._how_it_ended_is_known:
+            # Who tells of the beginning and the end would have told of an answer between them: a
+            # hang-up alone would not.
+            draft.happened("invite", self.start)
         draft.happened("answered", self.answered_at)
         if self.over:
             draft.happened("hangup", self.end)
@@ -135,19 +140,20 @@ class TelnyxLeg:
         known = reading.bridge.ends(
             caller=self._names("caller", end), callee=self._names("callee", end)
         )
-        if end is None:
-            # The connection may be known as the bridge's all the same.
-            at_bridge = self.party_type == "sip" or _is_named(self.connection_id, reading)
-            draft.leg = "trunk" if at_bridge else "pstn"
-            if known.by == "configured":
-                draft.say(direction=known.direction)
-        elif known.by == "configured":
+        if known.by == "configured" and end is not None:
             draft.place(known, end)
-        elif end == "callee" and _is_sip_uri(self.callee):
-            draft.place(Ends("callee", "assumed"), end)
-        else:
-            inbound = end == "caller" and self.direction != "outgoing"
-            draft.place(Ends("callee" if inbound else "caller", "told"), end)
+            return
+        if self.direction == "incoming" and self.party_type == "sip":
+            # Of a customer of Telnyx, or of the bridge: others may know.
+            draft.place(Ends("callee", "assumed"), "caller")
+            return
+        to_bridge = end == "callee" and _is_sip_uri(self.callee)
+        named = end is None and _is_named(self.connection_id, reading)
+        draft.leg = "trunk" if self.party_type == "sip" or to_bridge or named else "pstn"
+        if known.by == "configured":
+            draft.say(direction=known.direction)
+        elif end is not None and not to_bridge:
+            draft.say(direction="outbound" if self.direction == "outgoing" else "inbound")
 
     def _party(self) -> End | None:
         """The end of the call to which this leg leads; None where that is not told."""
@@ -187,6 +193,12 @@ class TelnyxLeg:
                 draft.saw(draft.leg, direction, self.answered_at, self.end, measures)
             else:
                 draft.total(draft.leg, direction, measures)
+
+    @property
+    def _how_it_ended_is_known(self) -> bool:
+        """Whether it is told that the call was answered, or why it was not."""
+        said = OUTCOMES.get(self.word or "", self.outcome)
+        return self._is_up or self.code is not None or said is not None
 
     @property
     def _is_up(self) -> bool:

@@ -134,6 +134,7 @@ def _common(leg: TelnyxLeg, callback: _Callback) -> None:
 
 
 def _on_initiated(leg: TelnyxLeg, callback: _Callback) -> None:
+    leg.initiated = True
     leg.start = callback.at if leg.start is None else leg.start
 
 

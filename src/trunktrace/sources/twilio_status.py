@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from trunktrace.conventions import MAX_STRING_CHARACTERS
 from trunktrace.facts import Observation
 from trunktrace.sources.bodies import forms
 from trunktrace.sources.draft import Draft
@@ -210,7 +211,8 @@ def _attestation(verstat: str | None) -> str | None:
 
 
 def _say_ending(draft: Draft, fields: dict[str, str]) -> None:
-    error = " ".join(filter(None, (fields.get("ErrorCode"), fields.get("ErrorMessage"))))
+    told = filter(None, (fields.get("ErrorCode"), fields.get("ErrorMessage")))
+    error = " ".join(told)[:MAX_STRING_CHARACTERS]
     ending = _ENDINGS.get(fields.get("CallStatus", ""))
     say_ending(draft, ending, count(fields.get("SipResponseCode")), error or None)
     talked = decimal(fields.get("CallDuration"))

@@ -40,7 +40,7 @@ STREAMS: Final[dict[tuple[Leg, str], MediaDirection]] = {
 
 Ending = Literal["answered", "busy", "no_answer", "canceled", "failed"]
 
-_SID: Final = re.compile(r"[A-Z]{2}[0-9A-Za-z]{1,62}")
+_SID: Final = re.compile(r"[A-Z]{2}[0-9A-Za-z]{32}")
 _SIP_URI: Final = re.compile(r"sips?:", re.IGNORECASE)
 _MOST_HOST_CHARACTERS: Final = 253
 
@@ -79,7 +79,7 @@ def told_in(data: bytes, list_key: str) -> Iterator[Told | Broken]:
 
 
 def sid_of(value: object) -> str | None:
-    """A SID: two capitals and letters or digits; None for anything else."""
+    """A SID: two capitals and 32 letters or digits; None for anything else."""
     return value if isinstance(value, str) and _SID.fullmatch(value) else None
 
 

@@ -1,0 +1,586 @@
+"""The manager's events: traps of the stream, older releases, and what cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.sources.asterisk import (
+    CALLEE,
+    CALLEE_ID,
+    CALLER,
+    CALLER_CALLS,
+    CALLS,
+    answered_call,
+    by_leg,
+    callee,
+    captured,
+    channel,
+    event,
+    parse,
+    quality,
+    variable,
+    whole,
+)
+
+from trunktrace.sources.ends import Bridge
+from trunktrace.sources.parsed import Observation, Parsed
+from trunktrace.sources.reading import Reading
+
+AMI = "asterisk-ami"
+NUMBER = "+15555550143"
+
+
+def _legs(*events: str, reading: Reading | None = None) -> dict[str, Observation]:
+    parsed = parse(AMI, "".join(events), reading)
+    assert parsed.broken == ()
+    return by_leg(parsed)
+
+
+def _counted(one: Observation, direction: str) -> list[dict[str, object]]:
+    return [
+        window.measures()
+        for window in one.windows
+        if window.direction == direction and window.loss_method == "counted"
+    ]
+
+
+# Quality -----------------------------------------------------------------------------------------
+
+
+def test_the_names_of_jitter_are_swapped() -> None:
+    """`txjitter` is Asterisk's own measure of what came, `rxjitter` the peer's of what it sent."""
+    string = quality(rxcount=500, txcount=500, txjitter=0.002, rxjitter=0.007)
+    one = _legs(answered_call(variable("RTPAUDIOQOS", string)))["pstn"]
+    assert whole(one, "in")["jitter_ms"] == 2.0
+    assert whole(one, "out")["jitter_ms"] == 7.0
+
+
+def test_the_sibling_strings_are_not_swapped() -> None:
+    """In `RTPAUDIOQOSJITTER` `rx` is Asterisk's own; its mean is preferred to the last value."""
+    one = _legs(
+        answered_call(
+            variable("RTPAUDIOQOS", quality(rxcount=9, txcount=9, txjitter=0.002, rxjitter=0.007)),
+            variable("RTPAUDIOQOSJITTER", "avgrxjitter=000.001000;maxrxjitter=000.009000;"
+                     "  avgtxjitter=000.003000;  maxtxjitter=000.004000;"),
+        )
+    )["pstn"]  # fmt: skip
+    told = whole(one, "in")
+    assert (told["jitter_ms"], told["jitter_max_ms"]) == (1.0, 9.0)
+    told = whole(one, "out")
+    assert (told["jitter_ms"], told["jitter_max_ms"]) == (3.0, 4.0)
+
+
+@pytest.mark.parametrize("rtt", ["0.000000", "65535.999557", "10.000001", "-0.5", "nan", ""])
+def test_a_round_trip_that_cannot_be_is_missing(rtt: str) -> None:
+    """0 is unknown, and a negative value that wrapped is no round trip."""
+    one = _legs(answered_call(variable("RTPAUDIOQOS", quality(rxcount=9, txcount=9, rtt=rtt))))
+    assert "rtt_ms" not in whole(one["pstn"], "in")
+
+
+def test_the_sibling_of_a_wrapped_round_trip_counts() -> None:
+    """Where `rtt` wrapped, the mean of `RTPAUDIOQOSRTT` is sane."""
+    one = _legs(
+        answered_call(
+            variable("RTPAUDIOQOS", quality(rxcount=9, txcount=9, rtt=65535.99)),
+            variable("RTPAUDIOQOSRTT", "minrtt=000.000427;     avgrtt=000.000580;"),
+        )
+    )["pstn"]
+    assert whole(one, "in")["rtt_ms"] == 0.58
+
+
+def test_zero_without_any_report_is_missing() -> None:
+    """A peer that sent no RTCP lost nobody knows how much; what was sent is counted."""
+    one = _legs(answered_call(variable("RTPAUDIOQOS", quality(rxcount=90, txcount=80))))["pstn"]
+    assert whole(one, "out") == {"packet_count": 80}
+    assert whole(one, "in")["loss_ratio"] == 0.0
+
+
+def test_a_silent_end_is_a_count_of_zero() -> None:
+    """Nothing came on an answered leg: 0 packets and no loss, in the direction of that end."""
+    one = _legs(answered_call(variable("RTPAUDIOQOS", quality(txcount=80))))["pstn"]
+    assert whole(one, "in") == {"packet_count": 0}
+
+
+def test_a_leg_that_was_not_answered_is_not_one_way() -> None:
+    """Before the answer nobody must send: a count of 0 is not told."""
+    one = _legs(
+        event("Newchannel", **channel(state=4)),
+        variable("RTPAUDIOQOS", quality(txcount=80), **channel(state=4)),
+    )["pstn"]
+    assert [window.direction for window in one.untimed] == ["out"]
+
+
+def test_a_leg_without_media_says_nothing_of_it() -> None:
+    """Two counts of 0 are media that never went through Asterisk."""
+    one = _legs(answered_call(variable("RTPAUDIOQOS", quality())))["pstn"]
+    assert one.windows == one.untimed == ()
+
+
+def test_a_negative_loss_is_none() -> None:
+    """More packets than expected wrap near 2^32: nothing was lost."""
+    string = quality(lp=2**32 - 6, rxcount=100, txcount=100)
+    one = _legs(answered_call(variable("RTPAUDIOQOS", string)))["pstn"]
+    assert whole(one, "in")["loss_ratio"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "score, mos", [("88.087887", 4.4044), ("20.000000", None), ("0.000000", None)]
+)
+def test_the_experience_score_at_its_floor_is_missing(score: str, mos: float | None) -> None:
+    """Asterisk's own MES / 20 is a MOS by its algorithm; at 20 or 0 it says nothing."""
+    string = quality(rxcount=9, txcount=9) + f";rxmes=55.000000;txmes={score}"
+    one = _legs(answered_call(variable("RTPAUDIOQOS", string)))["pstn"]
+    assert whole(one, "in").get("mos") == mos
+    assert whole(one, "in").get("mos_algorithm") == ("mes" if mos else None)
+    assert "mos" not in whole(one, "out")
+
+
+def _lossy(heard: int, told: int) -> str:
+    """100 packets from the caller, some lost on the way; the callee's peer tells of some."""
+    came = 1000 - heard
+    return answered_call(
+        variable("RTPAUDIOQOS", quality(lp=heard, rxcount=came, txcount=1000, rxjitter=0.001)),
+        variable("RTPAUDIOQOS", quality(rxcount=1000, txcount=came, rlp=told, rxjitter=0.001),
+                 **callee()),
+    )  # fmt: skip
+
+
+def test_loss_upstream_counts_once() -> None:
+    """Gaps pass the bridge: what the callee's peer misses was lost before Asterisk already."""
+    legs = _legs(_lossy(50, 50))
+    assert whole(legs["pstn"], "in")["loss_ratio"] == 0.05
+    assert whole(legs["trunk"], "in")["loss_ratio"] == 0.0
+
+
+def test_loss_downstream_is_what_remains() -> None:
+    """What the callee's peer misses beyond that was lost after Asterisk."""
+    told = whole(_legs(_lossy(50, 88))["trunk"], "in")
+    assert (told["lost_count"], told["loss_ratio"]) == (38, 38 / 950)
+
+
+def test_a_bridge_that_numbers_anew_passes_no_gaps() -> None:
+    """Where the peer misses far less than was lost before Asterisk, all of it is its own."""
+    assert whole(_legs(_lossy(100, 10))["trunk"], "in")["lost_count"] == 10
+
+
+def test_the_copy_of_the_peer_is_no_second_leg() -> None:
+    """`RTPAUDIOQOSBRIDGED` on a channel is the other leg's string."""
+    string = quality(rxcount=70, txcount=80)
+    legs = _legs(answered_call(variable("RTPAUDIOQOSBRIDGED", string, **callee())))
+    assert whole(legs["pstn"], "in")["packet_count"] == 70
+    assert legs["trunk"].untimed == ()
+
+
+# RTCP --------------------------------------------------------------------------------------------
+
+
+def _report(
+    name: str, at: float, lost: int, highest: int, cycles: int = 0, **fields: object
+) -> str:
+    told: dict[str, object] = {
+        "SentNTP": at,
+        "SentRTP": 1 + int((at - 1795396000) * 8000),
+        "SentPackets": 1 + int((at - 1795396000) * 50),
+        "Report0SourceSSRC": "0x1",
+        "Report0CumulativeLost": lost,
+        "Report0FractionLost": 0,
+        "Report0HighestSequence": highest,
+        "Report0SequenceNumberCycles": cycles,
+        "Report0IAJitter": 16,
+    }
+    return event(name, **(channel() | told | fields))
+
+
+def test_reports_become_intervals() -> None:
+    """Running totals become differences; jitter is in units of the peer's media clock."""
+    one = _legs(
+        answered_call(
+            _report("RTCPSent", 1795396500, 0, 65400),
+            _report("RTCPReceived", 1795396500, 4, 1000),
+            _report("RTCPSent", 1795396505, 10, 114, 1),
+            _report("RTCPReceived", 1795396505, 4, 1250, RTT="0.0210"),
+        )
+    )["pstn"]
+    assert _counted(one, "in") == [
+        {"loss_ratio": 0.04, "lost_count": 10, "packet_count": 240, "jitter_ms": 2.0}
+    ]
+    assert _counted(one, "out") == [
+        {"loss_ratio": 0.0, "lost_count": 0, "packet_count": 250, "jitter_ms": 2.0, "rtt_ms": 21.0}
+    ]
+    assert [(window.start, window.end) for window in one.windows] == [(1795396500, 1795396505)] * 2
+
+
+def test_jitter_without_a_known_clock_is_not_told() -> None:
+    """`IAJitter` is in units of a clock that the stream must give."""
+    one = _legs(
+        answered_call(
+            _report("RTCPSent", 1795396500, 0, 100), _report("RTCPSent", 1795396505, 0, 350)
+        )
+    )["pstn"]
+    assert [set(told) for told in _counted(one, "in")] == [
+        {"loss_ratio", "lost_count", "packet_count"}
+    ]
+
+
+def test_reports_of_another_stream_are_not_subtracted() -> None:
+    """A new SSRC, or totals that run back, give no interval with a count."""
+    one = _legs(
+        answered_call(
+            _report("RTCPSent", 1795396500, 900, 60000),
+            _report("RTCPSent", 1795396505, 0, 100, Report0SourceSSRC="0x2"),
+        )
+    )["pstn"]
+    assert one.windows == ()
+
+
+def test_the_peers_count_of_gaps_from_upstream_is_no_loss() -> None:
+    """While the other leg loses, what the peer misses in an interval tells of no leg."""
+    lossy = quality(lp=50, rxcount=950, txcount=1000)
+    dialed = callee()
+    one = _legs(
+        answered_call(
+            _report("RTCPReceived", 1795396500, 0, 1000, **dialed),
+            _report("RTCPReceived", 1795396505, 12, 1250, **dialed),
+            variable("RTPAUDIOQOS", lossy),
+        )
+    )["trunk"]
+    assert _counted(one, "in") == [{"jitter_ms": 2.0}]
+
+
+def test_a_peer_with_another_clock_is_not_believed() -> None:
+    """A sender report from 1970, or from years ahead, does not move the windows of a call."""
+    one = _legs(
+        answered_call(
+            _report("RTCPReceived", 1795396500, 0, 1000, SentNTP="12.5"),
+            _report("RTCPReceived", 1795396505, 0, 1250, SentNTP="2795396505.0"),
+        )
+    )["pstn"]
+    assert one.windows == ()
+
+
+# Legs, codes and times ---------------------------------------------------------------------------
+
+
+def test_times_come_from_timestamps() -> None:
+    """With `timestampevents` each moment is exact, and so are set-up, ringing and duration."""
+    legs = _legs(
+        event("Newchannel", Timestamp=1795396417.1, **channel(state=4)),
+        event("Newchannel", Timestamp=1795396417.2, **callee(0)),
+        event("DialBegin", **channel(state=4), **callee(0, prefix="Dest")),
+        event("Newstate", Timestamp=1795396418.2, **callee(5)),
+        event("Newstate", Timestamp=1795396420.2, **callee(6)),
+        event("Newstate", Timestamp=1795396420.3, **channel()),
+        event("HangupRequest", Timestamp=1795396430.3, **channel(), Cause=16),
+        event("Hangup", Timestamp=1795396430.4, **callee(), Cause=16),
+        event("Hangup", Timestamp=1795396430.5, **channel(), Cause=16),
+    )
+    facts = legs["trunk"].facts
+    assert facts["sip.pdd_ms"] == 1000.0
+    assert facts["sip.ring_ms"] == 2000.0
+    assert facts["sip.setup_ms"] == 3000.0
+    assert legs["pstn"].facts["sip.call.duration_ms"] == 10000.0
+    kinds = [(mark.kind, mark.start) for mark in legs["pstn"].marks]
+    assert kinds == [
+        ("invite", 1795396417.1),
+        ("answered", 1795396420.3),
+        ("hangup", 1795396430.3),
+    ]
+
+
+def test_without_timestamps_there_are_no_moments() -> None:
+    """An id of a channel holds whole seconds: a beginning of the record, and no mark."""
+    one = _legs(answered_call())["pstn"]
+    assert (one.start, one.end, one.marks) == (1795396417.0, None, ())
+
+
+def test_a_call_that_goes_on_is_partial() -> None:
+    """A leg is complete when its channel is gone."""
+    legs = _legs(answered_call(event("Hangup", **callee(), Cause=16)))
+    assert (legs["trunk"].completeness, legs["pstn"].completeness) == ("complete", "partial")
+
+
+@pytest.mark.parametrize(
+    "events, who",
+    [
+        ((("HangupRequest", channel()), ("SoftHangupRequest", callee())), "caller"),
+        ((("HangupRequest", callee()), ("SoftHangupRequest", channel())), "callee"),
+        ((("SoftHangupRequest", channel()), ("HangupRequest", callee())), None),
+        ((), None),
+    ],
+)
+def test_the_first_to_ask_hung_up(
+    events: tuple[tuple[str, dict[str, object]], ...], who: str | None
+) -> None:
+    """`HangupRequest` is a far end that left; a call that Asterisk ended itself has nobody."""
+    asked = [event(name, **snapshot, Cause=16) for name, snapshot in events]
+    gone = [event("Hangup", **snapshot, Cause=16) for snapshot in (callee(), channel())]
+    legs = _legs(answered_call(*asked, *gone))
+    assert {one.facts.get("sip.hangup.source") for one in legs.values()} == {who}
+
+
+def test_a_caller_who_gave_up() -> None:
+    """A hang-up of the caller before the answer is a call that he canceled."""
+    legs = _legs(
+        event("Newchannel", **channel(state=4)),
+        event("Newchannel", **callee(0)),
+        event("DialBegin", **channel(state=4), **callee(0, prefix="Dest")),
+        event("HangupRequest", **channel(state=4), Cause=0),
+        event("DialEnd", **channel(state=4), **callee(0, prefix="Dest"), DialStatus="CANCEL"),
+        event("Hangup", **callee(0), Cause=0),
+        event("Hangup", **channel(state=4), Cause=0, TechCause=487),
+    )
+    assert legs["pstn"].facts["sip.call.outcome"] == "canceled"
+    assert legs["pstn"].facts["sip.hangup.source"] == "caller"
+    assert legs["pstn"].facts["sip.response.status_code"] == 487
+    assert legs["trunk"].facts["sip.call.outcome"] == "canceled"
+    assert "sip.reason.q850" not in legs["trunk"].facts
+
+
+@pytest.mark.parametrize(
+    "status, outcome",
+    [
+        ("BUSY", "busy"),
+        ("NOANSWER", "no_answer"),
+        ("CONGESTION", "congestion"),
+        ("CHANUNAVAIL", "failed"),
+    ],
+)
+def test_releases_without_a_tech_cause_tell_no_code(status: str, outcome: str) -> None:
+    """Before the end of 2025 there is a Q.850 cause and a `DialStatus`: no SIP code is made up."""
+    legs = _legs(
+        event("Newchannel", **channel(state=4)),
+        event("DialBegin", **channel(state=4), **callee(0, prefix="Dest")),
+        event("DialEnd", **channel(state=4), **callee(0, prefix="Dest"), DialStatus=status),
+        event("Hangup", **callee(0), Cause=17),
+        event("Hangup", **channel(state=4), Cause=17),
+    )
+    for one in legs.values():
+        assert "sip.response.status_code" not in one.facts
+        assert one.facts["sip.call.outcome"] == outcome
+        assert one.facts["sip.reason.q850"] == 17
+
+
+def test_a_tech_cause_of_the_request_counts() -> None:
+    """`TechCause` stands on `HangupRequest` too; a stream that ends there has it."""
+    legs = _legs(
+        event("Newchannel", **channel(state=4)),
+        event("DialBegin", **channel(state=4), **callee(0, prefix="Dest")),
+        event("HangupRequest", **callee(0), Cause=34, TechCause=503),
+    )
+    assert legs["trunk"].facts["sip.response.status_code"] == 503
+    assert "sip.hangup.source" not in legs["trunk"].facts
+
+
+def test_a_second_carrier_is_another_attempt() -> None:
+    """Towards carriers each dialled channel is an INVITE with its own end."""
+    other = channel("PJSIP/beta-00000003", 0, unique="1795396417.3")
+    dest = {f"Dest{key}": value for key, value in other.items()}
+    parsed = parse(
+        AMI,
+        event("Newchannel", **channel(state=4))
+        + event("DialBegin", **channel(state=4), **callee(0, prefix="Dest"))
+        + event("Hangup", **callee(0), Cause=34, TechCause=503)
+        + event("DialBegin", **channel(state=4), **dest)
+        + event("Newstate", **(other | {"ChannelState": 6})),
+        CALLER_CALLS,
+    )
+    attempts = [one.attempts for one in parsed.observations if one.leg == "pstn"]
+    assert [(a.trunk_id, a.status_code) for (a,) in attempts] == [("livekit", 503), ("beta", 200)]
+
+
+def test_the_bridge_is_found_by_its_endpoint() -> None:
+    """The name of an endpoint tells which end faces the bridge, whatever its case."""
+    named = Reading(bridge=Bridge(frozenset({"Carrier-In"})))
+    legs = _legs(answered_call(), reading=named)
+    assert legs["trunk"].ids["endpoint"] == "carrier-in"
+    assert legs["pstn"].facts["trunk.id"] == "livekit"
+
+
+def test_channels_of_asterisk_itself_are_no_legs() -> None:
+    """`Local` and the like stand between legs: their events say nothing of a trunk."""
+    local = channel("Local/s@agents-00000004;1", unique="1795396417.4")
+    parsed = parse(AMI, event("Newchannel", **local) + event("Hangup", **local, Cause=16))
+    assert parsed == Parsed(ignored=2)
+
+
+@pytest.mark.parametrize("name", ["+15555550143", "15555550143", "1001", "trunk-15555550143"])
+def test_a_channel_that_is_named_after_a_number(name: str) -> None:
+    """The endpoint of such a channel is not told, and the number stands nowhere."""
+    snapshot = channel(f"PJSIP/{name}-00000001")
+    parsed = parse(AMI, event("Newchannel", **snapshot))
+    assert "endpoint" not in parsed.observations[0].ids
+    assert name not in repr(parsed)
+
+
+def test_numbers_are_masked_on_both_legs() -> None:
+    """Caller and callee stand in no fact, id or reason in clear."""
+    parties = {"CallerIDNum": "+15555550142", "ConnectedLineNum": NUMBER}
+    back = {"CallerIDNum": NUMBER, "ConnectedLineNum": "+15555550142"}
+    parsed = parse(
+        AMI,
+        event("Newchannel", **channel(state=4, Exten=NUMBER, **parties))
+        + event("DialBegin", **channel(state=4, **parties), **callee(0, prefix="Dest", **back),
+                DialString=f"{NUMBER}@livekit")
+        + event("Hangup", **callee(0, **back), Cause=17, TechCause="+15555550143"),
+    )  # fmt: skip
+    assert "555555014" not in repr(parsed)
+    for one in parsed.observations:
+        assert one.facts["sip.caller.number"] == "+1*******42"
+        assert one.facts["sip.callee.number"] == "+1*******43"
+
+
+def test_digits_are_counted_and_never_told() -> None:
+    """`DTMFEnd` that was received counts on its leg; a digit that was sent on does not."""
+    digits = [event("DTMFEnd", **channel(), Digit=d, Direction="Received") for d in "90210"]
+    sent = [event("DTMFEnd", **callee(), Digit=d, Direction="Sent") for d in "90210"]
+    legs = _legs(answered_call(*digits, *sent))
+    assert legs["pstn"].facts["sip.dtmf_count"] == 5
+    assert "sip.dtmf_count" not in legs["trunk"].facts
+
+
+def test_the_dialplan_may_tell_call_id_and_format() -> None:
+    """`SIPCALLID` and `AUDIOFORMAT` are of the channel they are set on; a NoOp line tells too."""
+    line = event("Newexten", **callee(), Application="NoOp", AppData="callid 71c02175-26f2")
+    legs = _legs(
+        answered_call(
+            variable("SIPCALLID", "a84b4c76e66710@carrier.example"),
+            variable("AUDIOFORMAT", "(ulaw)"),
+            line,
+        )
+    )
+    assert legs["pstn"].ids["call_id"] == "a84b4c76e66710@carrier.example"
+    assert legs["pstn"].facts["rtp.codec"] == "pcmu"
+    assert legs["trunk"].ids["call_id"] == "71c02175-26f2"
+    assert "rtp.codec" not in legs["trunk"].facts
+
+
+def test_a_line_with_the_id_of_the_channel_is_no_call_id() -> None:
+    """What a dialplan calls so, but is Asterisk's own id, is left out."""
+    line = event("Newexten", **callee(), Application="NoOp", AppData=f"callid {CALLEE_ID}")
+    assert "call_id" not in _legs(answered_call(line))["trunk"].ids
+
+
+def test_an_empty_answer_time_is_no_time() -> None:
+    """`AnswerTime:` is there and empty on unanswered calls."""
+    cdr = event("Cdr", Channel=CALLER, DestinationChannel=CALLEE, UniqueID="1795396417.1",
+                StartTime="2026-11-23 01:13:37", AnswerTime="", EndTime="2026-11-23 01:13:40",
+                Duration=3, BillableSeconds=0, Disposition="NO ANSWER")  # fmt: skip
+    one = _legs(event("Newchannel", **channel(state=4)), cdr)["pstn"]
+    assert one.end == 1795396420.0
+    assert "sip.response.status_code" not in one.facts
+    assert "sip.call.duration_ms" not in one.facts
+
+
+# What cannot be read -----------------------------------------------------------------------------
+
+
+def test_everything_of_a_stream_is_accounted_for() -> None:
+    """Banner, responses and events of other kinds are ignored; the rest is used."""
+    noise = (
+        "Asterisk Call Manager/11.0.0\r\nResponse: Success\r\nMessage: Hello\r\n\r\n"
+        + event("DeviceStateChange", Device="PJSIP/livekit", State="INUSE")
+        + event("VarSet", **channel(), Variable="FOO", Value="bar")
+    )
+    parsed = parse(AMI, noise + event("Hangup", **channel(), Cause=16))
+    assert (len(parsed.observations), parsed.broken, parsed.ignored) == (1, (), 4)
+
+
+@pytest.mark.parametrize(
+    "event_text",
+    [
+        "Event: Hangup\r\nUniqueid: 1795396417.1\r\nCause: 16\r\n\r\n",
+        "Event: Hangup\r\nChannel: PJSIP/acme-00000009\r\nCause: 16\r\n\r\n",
+        "Event: Hangup\r\nChannel: PJSIP/acme-00000009\r\nUniqueid: \x00\r\n\r\n",
+        "Event: Newchannel\r\nChannel: PJSIP/acme-00000009\r\nUniqueid 17.1\r\n\r\n",
+        "Channel: PJSIP/acme-00000009\r\nUniqueid: 1795396417.9\r\n\r\n",
+        "\x00\x01\x02\r\n\r\n",
+        "Event: Cdr\r\nChannel: PJSIP/acme-00000009\r\nUniqueID: 17.1\r\n\r\n",
+        (
+            "Event: VarSet\r\nChannel: PJSIP/acme-00000009\r\nUniqueid: 17.1\r\n"
+            "Variable: RTPAUDIOQOS\r\nValue: ssrc=1;rxcount=\r\n\r\n"
+        ),
+        "Event: Hangup\r\n" + "Key: value\r\n" * 600 + "\r\n",
+        "Event: Hangup\r\nChannel: " + "x" * 70_000 + "\r\n\r\n",
+    ],
+)
+def test_an_event_that_cannot_be_read_is_broken(event_text: str) -> None:
+    """It is reported with its line, and takes nothing of its neighbours with it."""
+    good = event("Newchannel", **channel(state=4))
+    parsed = parse(AMI, good + event_text + event("Hangup", **channel(), Cause=16))
+    assert [one.line for one in parsed.broken] == [7]
+    assert parsed.observations[0].facts["sip.reason.q850"] == 16
+    assert parsed.observations[0].completeness == "complete"
+
+
+def test_an_event_that_the_file_cuts_is_broken() -> None:
+    """A value may be cut short: `Cause: 1` of 16 is not believed."""
+    whole_event = event("Hangup", **channel(), Cause=16)
+    parsed = parse(AMI, event("Newstate", **channel()) + whole_event[:-5])
+    assert parsed.broken[0].reason == "the file ends within this event"
+    assert "sip.reason.q850" not in parsed.observations[0].facts
+
+
+def test_a_lost_blank_line_costs_nothing() -> None:
+    """`Event:` begins an event wherever it stands."""
+    events = event("Newchannel", **channel(state=4)).rstrip() + "\r\n"
+    parsed = parse(AMI, events + event("Hangup", **channel(), Cause=16))
+    assert parsed.broken == ()
+    assert parsed.observations[0].completeness == "complete"
+
+
+def test_a_name_in_another_encoding_is_taken() -> None:
+    """Names of persons come in any encoding: they are not looked at."""
+    data = event("Hangup", CallerIDName="M?ller", **channel(), Cause=16).encode()
+    parsed = parse(AMI, data.replace(b"M?ller", b"M\xfcller"))
+    assert (len(parsed.observations), parsed.broken) == (1, ())
+
+
+# For any stream ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_line_ends_do_not_matter(call: str) -> None:
+    """LF and CRLF say the same, and so does a byte order mark before them."""
+    data = captured(call, "ami.txt")
+    known = parse(AMI, data)
+    assert parse(AMI, data.replace(b"\r\n", b"\n")) == known
+    assert parse(AMI, b"\xef\xbb\xbf" + data) == known
+
+
+def test_two_calls_at_once_are_two_calls() -> None:
+    """Events of two calls between each other say what each stream says alone."""
+    one, other = (captured(call, "ami.txt").split(b"\r\n\r\n") for call in CALLS[::2])
+    mixed = b"\r\n\r\n".join(
+        part for pair in zip(one, other, strict=False) for part in pair if part
+    )
+    rest = b"\r\n\r\n".join(one[len(other) :] if len(one) > len(other) else other[len(one) :])
+    parsed = parse(AMI, mixed + b"\r\n\r\n" + rest)
+    alone = {
+        seen.record_id: seen
+        for call in CALLS[::2]
+        for seen in parse(AMI, captured(call, "ami.txt")).observations
+    }
+    assert {seen.record_id: seen for seen in parsed.observations} == alone
+
+
+@given(st.data())
+def test_no_stream_raises(data: st.DataObject) -> None:
+    """Cut, flipped and repeated bytes give observations, broken records or ignored ones."""
+    stream = bytearray(captured(data.draw(st.sampled_from(CALLS)), "ami.txt"))
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(stream) - 1))
+        stream[at : at + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=20))
+    parsed = parse(AMI, bytes(stream))
+    assert parsed.observations
+    assert all("5555501" not in one.reason for one in parsed.broken)
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_raise(data: bytes) -> None:
+    """Whatever the bytes: what is not blank is broken or ignored."""
+    parsed = parse(AMI, data)
+    assert parsed.observations == ()
+    assert bool(parsed.broken or parsed.ignored) or not data.removeprefix(b"\xef\xbb\xbf").strip(
+        b"\r\n"
+    )

@@ -1,0 +1,314 @@
+"""Plivo, Vonage and SignalWire: what the public samples show, and nothing more."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.sources.golden import CAPTURES
+
+from trunktrace.facts import Observation
+from trunktrace.sources.output import as_json
+from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.reading import Reading
+from trunktrace.sources.table import SOURCES
+
+NAMES = ("plivo", "vonage", "signalwire")
+SAMPLES = sorted(
+    path.relative_to(CAPTURES)
+    for name in NAMES
+    for path in (CAPTURES / name).iterdir()
+    if path.suffix in (".form", ".json") and not path.name.endswith(".facts.json")
+)
+OUTCOME, CAUSE, HUNG_UP = "sip.call.outcome", "sip.reason.q850", "sip.hangup.source"
+CODE, DURATION, DIRECTION = (
+    "sip.response.status_code",
+    "sip.call.duration_ms",
+    "sip.call.direction",
+)
+
+PLIVO = {"CallUUID": "p1", "Direction": "outbound", "From": "15555550190", "To": "15555550142",
+         "CallStatus": "completed", "Duration": "66", "HangupCause": "NORMAL_CLEARING",
+         "HangupSource": "Callee", "SessionStart": "2024-09-26 08:35:10.910772",
+         "StartTime": "2024-09-26 14:05:08", "AnswerTime": "2024-09-26 14:05:18",
+         "EndTime": "2024-09-26 14:06:23"}  # fmt: skip
+VONAGE = {"uuid": "v1", "conversation_uuid": "CON-v1", "from": "442079460000",
+          "to": "447700900000", "status": "answered", "direction": "outbound",
+          "timestamp": "2020-01-01T12:00:00.000Z",
+          "start_time": "2020-01-01T12:00:00.000Z"}  # fmt: skip
+SIGNALWIRE = {"CallSid": "s1", "Direction": "outbound-api", "From": "+15555550130",
+              "To": "+15555550174", "Timestamp": "Thu, 25 Jun 2026 20:11:01 +0000",
+              "CallStatus": "completed", "CallDuration": "58", "AudioInMos": "4.5",
+              "AudioInMediaPacketCount": "2873", "AudioInSkipPacketCount": "300",
+              "AudioInJitterMaxVariance": "85.95", "AudioInAveragePtime": "21.50",
+              "AudioOutMediaPacketCount": "2686", "AudioOutLost": "0",
+              "HangupBy": "+15555550174"}  # fmt: skip
+
+
+def parse(source: str, *records: dict[str, Any], reading: Reading | None = None) -> Parsed:
+    """What the reader makes of records: Vonage's are JSON, the others forms."""
+    lines = (json.dumps(one) if source == "vonage" else urlencode(one) for one in records)
+    return SOURCES[source].parse("\n".join(lines).encode(), reading or Reading())
+
+
+def one(source: str, *records: dict[str, Any], reading: Reading | None = None) -> Observation:
+    """The only observation of records that are all good."""
+    parsed = parse(source, *records, reading=reading)
+    assert not parsed.broken
+    (found,) = parsed.observations
+    return found
+
+
+# The public samples ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_a_sample_says_what_is_true_of_it(sample: Any) -> None:
+    """Direction, answer, cause, duration and who hung up are the truth's; no code is invented."""
+    path = CAPTURES / sample
+    truth = json.loads(path.with_suffix(".facts.json").read_text())
+    (found,) = SOURCES[sample.parts[0]].parse(path.read_bytes()).observations
+    assert found.facts.get(DIRECTION) == truth["direction"]
+    assert (found.facts.get(OUTCOME) == "answered") == truth["answered"]
+    assert found.facts.get(CODE) == truth["sip_code"]
+    assert found.facts.get(CAUSE) == truth["q850_cause"]
+    seconds = truth["duration_s"]
+    assert found.facts.get(DURATION) == (None if seconds is None else seconds * 1000)
+    who = (truth["hung_up_by"] or "").split(" ")[0]
+    assert found.facts.get(HUNG_UP) == {"application": "agent", "": None}.get(who, who)
+    assert not {"rtp.codec", "trunk.id"} & found.facts.keys()
+    for window in found.untimed:
+        assert (window.loss_ratio, window.lost_count, window.jitter_ms) == (None, None, None)
+
+
+def test_the_samples_are_there() -> None:
+    """Five samples were found in public."""
+    assert len(SAMPLES) == 5
+
+
+# SignalWire -------------------------------------------------------------------------------------
+
+
+def test_signalwires_counts_are_no_loss() -> None:
+    """Skipped reads, a mean interval and a variance say neither loss nor jitter."""
+    received, sent = one("signalwire", SIGNALWIRE).untimed
+    assert (received.leg, received.direction, received.packet_count) == ("pstn", "in", 2873)
+    assert (received.loss_ratio, received.jitter_ms) == (None, None)
+    assert (received.mos, received.mos_algorithm) == (4.5, "freeswitch")
+    assert (sent.direction, sent.packet_count, sent.loss_ratio) == ("out", 2686, None)
+
+
+@pytest.mark.parametrize(
+    "by, who",
+    [("+15555550130", "caller"), ("+15555550174", "callee"), ("system", None), ("", None)],
+)
+def test_signalwire_names_who_hung_up_by_number(by: str, who: str | None) -> None:
+    """`HangupBy` is one of the two numbers, else nobody is named; the number is not said."""
+    found = one("signalwire", {**SIGNALWIRE, "HangupBy": by})
+    assert found.facts.get(HUNG_UP) == who
+    assert "55550" not in json.dumps(as_json(found))
+
+
+def test_signalwires_leg_to_a_sip_uri_is_the_trunk() -> None:
+    """What SignalWire receives from the bridge goes out; whose call it is, is not told."""
+    found = one("signalwire", {**SIGNALWIRE, "To": "sip:+15555550174@bridge.example",
+                               "Direction": "outbound-dial", "ParentCallSid": "s0"})  # fmt: skip
+    assert (found.leg, found.ids["linked_id"], found.facts.get(DIRECTION)) == ("trunk", "s0", None)
+    assert [window.direction for window in found.untimed] == ["out", "in"]
+
+
+def test_signalwires_inbound_call_comes_from_the_caller() -> None:
+    """An inbound call from a telephone is inbound to us."""
+    found = one("signalwire", {**SIGNALWIRE, "Direction": "inbound"})
+    assert (found.leg, found.facts[DIRECTION]) == ("pstn", "inbound")
+
+
+@pytest.mark.parametrize(
+    "status, code, outcome",
+    [("busy", "486", "busy"), ("busy", "", "busy"), ("no-answer", "", "no_answer"),
+     ("failed", "404", "invalid_number"), ("failed", "", "failed"), ("canceled", "", "canceled"),
+     ("ringing", "", None)],
+)  # fmt: skip
+def test_signalwires_status_is_an_outcome(status: str, code: str, outcome: str | None) -> None:
+    """The word gives the outcome, a code where one is written, and counts of 0 say nothing."""
+    record = {**SIGNALWIRE, "CallStatus": status, "SipResponseCode": code,
+              "AudioInMediaPacketCount": "0"}  # fmt: skip
+    found = one("signalwire", record)
+    assert found.facts.get(OUTCOME) == outcome
+    assert found.facts.get(CODE) == (int(code) if code else None)
+    assert found.untimed == ()
+    assert found.completeness == ("partial" if status == "ringing" else "complete")
+
+
+# Plivo ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [-8, -4.5, 0, 1, 5.5, 5.75, 13])
+def test_plivos_local_times_are_read_by_the_sessions_start(hours: float) -> None:
+    """`SessionStart` is UTC: what lies between it and `StartTime` is the account's offset."""
+    start = 1727339708 + hours * 3600
+
+    def local(seconds: float) -> str:
+        return datetime.fromtimestamp(start + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+    found = one("plivo", {**PLIVO, "StartTime": local(0), "AnswerTime": local(10),
+                          "EndTime": local(75)})  # fmt: skip
+    assert found.start == pytest.approx(1727339710.910772)
+    assert found.end == 1727339783
+    assert not found.marks
+
+
+def test_plivos_times_without_a_session_are_of_the_given_zone() -> None:
+    """Where nothing tells the offset, the reader must be told the zone."""
+    record = {**PLIVO, "SessionStart": ""}
+    assert one("plivo", record).end == 1727339783 + 5.5 * 3600
+    told = Reading(zone=ZoneInfo("Asia/Kolkata"))
+    assert one("plivo", record, reading=told).end == 1727339783
+    apart = {**PLIVO, "SessionStart": "2024-09-26 08:43:00"}
+    assert one("plivo", apart, reading=told).end == 1727339783
+
+
+@pytest.mark.parametrize(
+    "source, who",
+    [("Caller", "caller"), ("Callee", "callee"), ("Carrier", "carrier"), ("Plivo", "carrier"),
+     ("Answer XML", "agent"), ("API Request", "agent"), ("Unknown", None), ("", None)],
+)  # fmt: skip
+def test_plivo_says_who_hung_up(source: str, who: str | None) -> None:
+    """Our own script or request is the agent's side."""
+    assert one("plivo", {**PLIVO, "HangupSource": source}).facts.get(HUNG_UP) == who
+
+
+@pytest.mark.parametrize(
+    "status, cause, outcome, q850",
+    [("busy", "USER_BUSY", "busy", 17), ("no-answer", "NO_ANSWER", "no_answer", 19),
+     ("timeout", "ORIGINATOR_CANCEL", "no_answer", None), ("cancel", "ORIGINATOR_CANCEL",
+     "canceled", None), ("failed", "UNALLOCATED_NUMBER", "invalid_number", 1),
+     ("failed", "SOMETHING_NEW", "failed", None), ("completed", "NORMAL_CLEARING", None, 16)],
+)  # fmt: skip
+def test_plivos_status_is_an_outcome(
+    status: str, cause: str, outcome: str | None, q850: int | None
+) -> None:
+    """A call that never was answered has no duration, and nobody hung it up."""
+    found = one("plivo", {**PLIVO, "CallStatus": status, "HangupCause": cause, "Duration": "0",
+                          "AnswerTime": ""})  # fmt: skip
+    assert (found.facts.get(OUTCOME), found.facts.get(CAUSE)) == (outcome, q850)
+    assert not {HUNG_UP, DURATION, CODE} & found.facts.keys()
+
+
+def test_plivos_attestation_is_a_letter() -> None:
+    """`Not Applicable` says nothing."""
+    key = "sip.stir.attestation"
+    assert one("plivo", {**PLIVO, "STIRAttestation": "B"}).facts[key] == "B"
+    assert key not in one("plivo", {**PLIVO, "STIRAttestation": "Not Applicable"}).facts
+
+
+def test_a_number_without_its_plus_is_masked_as_one() -> None:
+    """Plivo writes E.164 without `+`; what may be a national number is masked whole."""
+    facts = one("plivo", {**PLIVO, "To": "05555550186"}).facts
+    assert (facts["sip.caller.number"], facts["sip.callee.number"]) == ("+1*******90", "*******")
+
+
+# Vonage -----------------------------------------------------------------------------------------
+
+
+def test_vonages_events_of_a_leg_are_one_observation() -> None:
+    """In whatever order they came, the event that ends the call has the last word."""
+    done = {**VONAGE, "status": "completed", "duration": "2",
+            "end_time": "2020-01-01T12:00:01.000Z",
+            "timestamp": "2020-01-01T11:59:59.000Z"}  # fmt: skip
+    found = one("vonage", done, VONAGE, {**VONAGE, "status": "ringing"})
+    assert (found.facts[OUTCOME], found.facts[DURATION]) == ("answered", 2000.0)
+    assert [(mark.kind, mark.start) for mark in found.marks] == [
+        ("answered", 1577880000.0),
+        ("hangup", 1577880001.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "status, outcome",
+    [("busy", "busy"), ("cancelled", "canceled"), ("failed", "failed"), ("rejected", "rejected"),
+     ("timeout", "no_answer"), ("unanswered", "no_answer"), ("completed", None),
+     ("started", None)],
+)  # fmt: skip
+def test_vonages_status_is_an_outcome(status: str, outcome: str | None) -> None:
+    """`completed` without a beginning and a duration is no answer."""
+    record = {**VONAGE, "status": status, "start_time": "", "duration": "0"}
+    assert one("vonage", record).facts.get(OUTCOME) == outcome
+
+
+def test_vonages_code_is_read_where_it_stands() -> None:
+    """`sip_code` is documented, and was in no example."""
+    found = one("vonage", {**VONAGE, "status": "failed", "start_time": "", "sip_code": 503})
+    assert (found.facts[CODE], found.facts[OUTCOME]) == (503, "congestion")
+
+
+# All three --------------------------------------------------------------------------------------
+
+RECORDS = {"plivo": PLIVO, "vonage": VONAGE, "signalwire": SIGNALWIRE}
+ESSENTIAL = [
+    ("plivo", "CallUUID"), ("plivo", "CallStatus"), ("vonage", "uuid"), ("vonage", "status"),
+    ("vonage", "timestamp"), ("signalwire", "CallSid"), ("signalwire", "CallStatus"),
+    ("signalwire", "Timestamp"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source, field", ESSENTIAL)
+def test_without_an_essential_field_a_record_is_broken(source: str, field: str) -> None:
+    """Id, kind and time are what a record needs; the others in the file are read."""
+    record = RECORDS[source]
+    without = {key: value for key, value in record.items() if key != field}
+    parsed = parse(source, without, record)
+    assert (len(parsed.observations), [broken.line for broken in parsed.broken]) == (1, [1])
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_an_unknown_field_is_no_error(source: str) -> None:
+    """What a carrier adds tomorrow does not matter."""
+    record = RECORDS[source]
+    assert as_json(one(source, {**record, "Tomorrow": "1"})) == as_json(one(source, record))
+
+
+@pytest.mark.parametrize(
+    "source, record",
+    [("plivo", {"CallUUID": "1", "RecordUrl": "u"}), ("signalwire", {"MessageSid": "SM"}),
+     ("vonage", {"recording_url": "u", "timestamp": "2020-01-01T12:00:00Z"})],
+)  # fmt: skip
+def test_callbacks_about_something_else_are_ignored(source: str, record: dict[str, str]) -> None:
+    """Recordings, messages and digits say nothing of a call's end."""
+    parsed = parse(source, record)
+    assert (parsed.observations, parsed.broken, parsed.ignored) == ((), (), 1)
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_line_ends_do_not_matter(source: str) -> None:
+    """CRLF, a byte order mark and blank lines say the same."""
+    lines = [json.dumps(RECORDS[source]).encode(), b"", json.dumps(RECORDS[source]).encode()]
+    told = SOURCES[source].parse(b"\n".join(lines))
+    again = SOURCES[source].parse(b"\xef\xbb\xbf" + b"\r\n".join(lines) + b"\r\n")
+    assert told == again
+    assert len(told.observations) == 1
+
+
+@pytest.mark.parametrize("source", NAMES)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_reading_is_total(source: str, data: st.DataObject) -> None:
+    """Bytes put anywhere and odd values never raise, and nothing is dropped in silence."""
+    record = dict(RECORDS[source])
+    odd: st.SearchStrategy[Any] = st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)
+    )
+    for key in data.draw(st.lists(st.sampled_from(sorted(record)), max_size=4)):
+        record[key] = data.draw(odd)
+    text = json.dumps(record).encode()
+    at = data.draw(st.integers(0, len(text)))
+    put = data.draw(st.binary(max_size=4))
+    parsed = SOURCES[source].parse(text[:at] + put + text[at:])
+    assert parsed.observations or parsed.broken or parsed.ignored
+    json.dumps([as_json(found) for found in parsed.observations], allow_nan=False)
