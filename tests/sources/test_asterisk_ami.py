@@ -164,6 +164,19 @@ def test_a_bridge_that_numbers_anew_passes_no_gaps() -> None:
     assert whole(_legs(_lossy(100, 10))["trunk"], "in")["lost_count"] == 10
 
 
+@pytest.mark.parametrize("sent, loss", [(950, 0.0), (1000, 0.05)])
+def test_of_one_leg_alone_the_counts_tell(sent: int, loss: float) -> None:
+    """`Echo` sends the gaps back: packets that were never sent were not lost after Asterisk."""
+    string = quality(lp=50, rxcount=950, txcount=sent, rlp=50, rxjitter=0.001)
+    one = _legs(
+        event("Newchannel", **channel(state=4)),
+        event("Newstate", **channel()),
+        variable("RTPAUDIOQOS", string),
+    )["pstn"]
+    assert whole(one, "in")["loss_ratio"] == 0.05
+    assert whole(one, "out")["loss_ratio"] == loss
+
+
 def test_the_copy_of_the_peer_is_no_second_leg() -> None:
     """`RTPAUDIOQOSBRIDGED` on a channel is the other leg's string."""
     string = quality(rxcount=70, txcount=80)

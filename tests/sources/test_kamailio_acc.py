@@ -299,6 +299,25 @@ def test_who_hung_up_by_the_cdr() -> None:
             assert one.facts["sip.hangup.source"] == who
 
 
+def test_who_hung_up_in_a_word() -> None:
+    """A field of the operator's that names the end is taken at its word."""
+    log = _log(_line("transaction answered", T, "INVITE", 200), _cdr(T, T + 9, hangup_by="callee"))
+    for one in legs(parse("kamailio-acc", log)).values():
+        assert one.facts["sip.hangup.source"] == "callee"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "proxy-1  | ", "2026-11-23T01:00:00.5+00:00 sbc1 ", " 3(7463) NOTICE: "]
+)
+def test_logs_of_several_kinds(prefix: str) -> None:
+    """Whatever stands before it, an accounting line is read, and others are ignored."""
+    line = _line("call missed", T, "INVITE", 503).partition("kamailio[7]: ")[2]
+    log = _log(f"{prefix or 'Nov  3 01:00:00 h '}kamailio[7]: {line}",
+               f"{prefix or 'Nov  3 01:00:00 h '}kamailio[7]: started")  # fmt: skip
+    parsed = parse("kamailio-acc", log)
+    assert (len(parsed.observations), parsed.broken, parsed.ignored) == (2, (), 1)
+
+
 def test_a_cdr_that_begins_with_the_invite() -> None:
     """Without `cdr_start_on_confirmed` the setup is told, and is no part of the duration."""
     log = _log(_line("transaction answered", T + 6.5, "INVITE", 200), _cdr(T + 4.25, T + 36.5))

@@ -171,6 +171,23 @@ def test_the_answer_to_delete_replaces_the_one_to_query() -> None:
     assert total(legs(parse("rtpengine", both))["caller"], "by").packet_count == 1683
 
 
+def test_answers_with_their_cookie() -> None:
+    """As they came over UDP, in either way of writing."""
+    for name in ("ng-delete.json", "ng-delete.bencode"):
+        data = record("rtpengine", LOSSY[1], name)
+        told = parse(
+            "rtpengine", b"0_1_9 " + b" ".join(data.split(b"\n") if "json" in name else [data])
+        )
+        assert told == parse("rtpengine", data)
+
+
+def test_later_versions_of_the_log() -> None:
+    """They count what goes out beside what comes in."""
+    log = record("rtpengine", LOSSY[1], "rtpengine.log").decode()
+    later = log.replace(", 1892 p,", ", in 1892 p,").replace(" 0 ts", " 0 ts, out 7 p, 9 b, 0 e")
+    assert parse("rtpengine", later.encode()) == parse("rtpengine", log.encode())
+
+
 # Whose leg --------------------------------------------------------------------------------------
 
 
@@ -278,6 +295,14 @@ def test_a_count_that_the_reports_contradict() -> None:
     assert window.lost_count is None
     assert window.loss_method == "derived"
     assert window.loss_ratio == pytest.approx(0.025, abs=1e-3)
+
+
+def test_a_count_of_bursts() -> None:
+    """With loss on one way alone the count is believed: percents are samples, and miss bursts."""
+    reply = _lossy({"caller": 1500, "callee": 1500}, {"caller": 300, "callee": 0},
+                   {"caller": 1, "callee": 0})  # fmt: skip
+    window = total(_read(reply)["caller"], "to")
+    assert (window.lost_count, window.loss_ratio) == (300, 0.2)
 
 
 def test_a_negative_count_is_unknown() -> None:

@@ -43,13 +43,14 @@ def test_bodies_one_after_the_other(told: list[Any], indent: int | None, between
         (b'{\n "a": 1,\n "b": [1,}\n}\n{\n"ok": 1}', [{"ok": 1}], [1]),
         (b'{"a": "\xff"}\n{"a":1}', [{"a": 1}], [1]),
         (b"12\n", [], [1]),
-        (b'[{"a":1}, 3]', [{"a": 1}], [1]),
+        (b'[{"a":1}, 3, {"b":2}]', [{"a": 1}, {"b": 2}], [1]),
+        (b'[{"a":1}', [{"a": 1}], [1]),
         (b"", [], []),
         (b"\xef\xbb\xbf{}", [{}], []),
         (b'{"a": NaN}', [{"a": None}], []),
         (b'{"a": ' + b"9" * 5000 + b"}\n{}", [{}], [1]),
         (b'{"a": "' + b"x" * MAX_BODY_BYTES + b'"}\n{"b": 1}', [{"b": 1}], [1]),
-        (b"[" * 5000 + b"\n{}", [{}], [1]),
+        (b"[" * 5000 + b"\n{}", [{}], [2]),
     ],
 )
 def test_a_broken_body_is_told_and_the_next_one_is_read(

@@ -17,8 +17,8 @@ OF_ONE_ROOM: Final = "livekit-participant"
 
 _AGENT_SIDE: Final = frozenset({OF_ONE_ROOM, "livekit-webhook", "livekit-spans"})
 
-_LEG_IDS: Final = ("livekit_call_id", *CALL_IDS)
-"""What names a leg of a call; a room without one is no call."""
+_LEG_IDS: Final = ("livekit_call_id", *(name for name in CALL_IDS if name != "channel_id"))
+"""What names a call; a room, or a channel, without one is of the call of its folder."""
 
 
 @dataclass(slots=True)

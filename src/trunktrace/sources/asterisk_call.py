@@ -55,11 +55,12 @@ def _hung_up_by(legs: Legs) -> dict[str, str]:
 def _upstream(call: list[Leg], peer: Leg | None) -> int | None:
     """What was lost on the other leg before Asterisk; None where nobody knows.
 
-    Where there is no other leg, Asterisk itself is the sender: nothing was lost before it.
+    Where there is no other leg Asterisk is the sender, or sends back what it hears (`Echo`): then
+    gaps come from the leg itself.
     """
     if peer is not None:
         return peer.lost()
-    return 0 if len(call) == 1 else None
+    return 0 if len(call) == 1 and call[0].lost() == 0 else None
 
 
 def _attempt(leg: Leg) -> Attempt:

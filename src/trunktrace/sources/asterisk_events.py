@@ -17,7 +17,9 @@ from trunktrace.sources.parsed import Broken
 MAX_EVENT_BYTES: Final = 64 * 1024
 MAX_LINES: Final = 512
 
-_KEY: Final = re.compile(r"[A-Za-z][\w()-]{0,63}")
+_KEY: Final = re.compile(r"[A-Za-z][^\s:]{0,150}")
+"""`ChanVariable(PJSIP/acme-00000003)` is one too."""
+
 _BANNER: Final = b"Asterisk Call Manager/"
 _BOM: Final = b"\xef\xbb\xbf"
 

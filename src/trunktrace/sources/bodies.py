@@ -23,6 +23,9 @@ MAX_FORM_BYTES: Final = 64 * 1024
 _MAX_FIELDS: Final = 512
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = " \t\r\n\v\f,"
+_BETWEEN: Final = _BLANK + "[]"
+"""What may stand between bodies; the brackets are those of a list of them."""
+
 _DECODER: Final = json.JSONDecoder(parse_constant=lambda _constant: None)
 
 Body = tuple[int, Record | Broken]
@@ -32,33 +35,41 @@ Body = tuple[int, Record | Broken]
 def bodies(data: bytes) -> Iterator[Body]:
     """Each JSON object of a file; the members of a list count as bodies of their own."""
     text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
-    at = line = line_end = 0
-    while (begin := _skip(text, at)) < len(text):
+    at = line = line_end = opened = 0
+    while True:
+        begin = _skip(text, at)
         line += text.count("\n", at, begin)
-        end, found = 0, None
+        opened += text.count("[", at, begin) - text.count("]", at, begin)
+        if begin == len(text):
+            break
+        found = None
         if begin >= line_end:
             # A line is looked at as a whole once, however many bodies are on it.
-            line_end = _line_end(text, begin)
-            end, found = line_end, _alone(text, begin, line_end, line + 1)
+            line_end = end = _line_end(text, begin)
+            found = _alone(text, begin, line_end, line + 1)
+        else:
+            end = begin
         if found is None:
             end, found = _body(text, begin, line + 1)
-        yield from found
+        yield line + 1, found
         line += text.count("\n", begin, end)
         at = end
+    if opened:
+        yield line + 1, Broken(line + 1, "a list that does not end as it begins")
 
 
 def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _BLANK:
+    while at < len(text) and text[at] in _BETWEEN:
         at += 1
     return at
 
 
-def _alone(text: str, begin: int, end: int, line: int) -> list[Body] | None:
-    """What a line holds that is a body, or a list of them, for itself; None if it is none."""
+def _alone(text: str, begin: int, end: int, line: int) -> Record | Broken | None:
+    """The body that a line is for itself; None if it is none."""
     if end - begin > MAX_BODY_BYTES:
         return None
     chunk = text[begin:end].rstrip(_BLANK)
-    if not chunk.endswith(("}", "]")):
+    if not chunk.endswith("}"):
         return None
     try:
         value: object = json.loads(chunk, parse_constant=lambda _constant: None)
@@ -67,30 +78,22 @@ def _alone(text: str, begin: int, end: int, line: int) -> list[Body] | None:
     return _checked(value, chunk, line)
 
 
-def _body(text: str, begin: int, line: int) -> tuple[int, list[Body]]:
+def _body(text: str, begin: int, line: int) -> tuple[int, Record | Broken]:
     """Where the body that begins here ends, and what it holds."""
     window = ""
     for size in _WINDOWS:
         window = text[begin : begin + size]
-        if (whole := _raw(window, line)) is not None:
-            return begin + whole[0], whole[1]
-        if len(window) < size:
-            break
+        try:
+            value, length = cast("tuple[object, int]", _DECODER.raw_decode(window))
+        except (ValueError, RecursionError):
+            if len(window) < size:
+                break
+        else:
+            return begin + length, _checked(value, window[:length], line)
     return _broken(text, begin, window, line)
 
 
-def _raw(window: str, line: int) -> tuple[int, list[Body]] | None:
-    """The object or list at the beginning of a text: its length, and its bodies."""
-    try:
-        value, length = cast("tuple[object, int]", _DECODER.raw_decode(window))
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict | list):
-        return None
-    return length, _checked(cast("object", value), window[:length], line)
-
-
-def _broken(text: str, begin: int, window: str, line: int) -> tuple[int, list[Body]]:
+def _broken(text: str, begin: int, window: str, line: int) -> tuple[int, Broken]:
     """Where to read on after what is no body, and why it is none."""
     failed_at, reason = begin, "no JSON object"
     try:
@@ -103,21 +106,22 @@ def _broken(text: str, begin: int, window: str, line: int) -> tuple[int, list[Bo
         reason = "JSON is nested too deeply"
     except ValueError:
         reason = "a whole number has too many digits"
-    return _resume(text, begin, failed_at), [(line, Broken(line, reason))]
+    # After a word that begins no body the next line counts; a body may go on over many.
+    begins_one = text[begin] == "{"
+    next_one = _resume(text, begin, failed_at) if begins_one else _line_end(text, begin)
+    return next_one, Broken(line, reason)
 
 
-def _checked(value: object, chunk: str, line: int) -> list[Body]:
+def _checked(value: object, chunk: str, line: int) -> Record | Broken:
+    if not isinstance(value, dict):
+        return Broken(line, "no JSON object")
     if chunk.count("{") + chunk.count("[") + chunk.count(",") > MAX_PARTS:
-        return [(line, Broken(line, "JSON of too many parts"))]
+        return Broken(line, "JSON of too many parts")
     try:
         chunk.encode()
     except UnicodeEncodeError:
-        return [(line, Broken(line, "not UTF-8"))]
-    members: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
-    return [
-        (line, cast("Record", one) if isinstance(one, dict) else Broken(line, "no JSON object"))
-        for one in members
-    ]
+        return Broken(line, "not UTF-8")
+    return cast("Record", value)
 
 
 def _line_end(text: str, at: int) -> int:
@@ -131,7 +135,7 @@ def _resume(text: str, begin: int, failed_at: int) -> int:
     while at < min(failed_at + 1, len(text)):
         end = _line_end(text, at)
         # What is indented is a part of something.
-        if text[at] in "{[" and _alone(text, at, end, 1) is not None:
+        if text[at] == "{" and _alone(text, at, end, 1) is not None:
             return at
         at = end + 1
     while at < len(text) and text[at] not in "{[":

@@ -33,6 +33,7 @@ _GATEWAYS: Final = ("gw", "gateway", "gw_ip", "gw_host", "dst_ip", "dst_addr", "
 _CARRIERS: Final = ("carrier", "carrier_name", "carrier_id", "provider")
 _ROUTES: Final = ("trunk", "trunk_name", "gw_name", "gw_id", "gwid", "route")
 _BYE_HOSTS: Final = ("bye_src", "bye_src_ip", "bye_ip")
+_HUNG_UP_BY: Final = ("hangup_by", "hangup_source", "disconnected_by")
 
 
 @dataclass(slots=True)
@@ -265,6 +266,9 @@ class _Telling:
         if self._answer is None and any(o.method == "CANCEL" for o in self._call.transactions):
             return "caller"  # only the caller's side can send one (RFC 3261, 9.1)
         bye = self._byes[0] if self._byes else None
+        named = (self._cdr.first(*_HUNG_UP_BY) or "").lower() if self._cdr is not None else ""
+        if named in ("caller", "callee"):
+            return "caller" if named == "caller" else "callee"
         host = self._cdr.first(*_BYE_HOSTS) if self._cdr is not None else None
         host = host or (bye.first(*_CALLER_HOSTS) if bye is not None else None)
         return self._end_of_host(host) or (self._end_of_bye(bye) if bye is not None else None)

@@ -18,6 +18,7 @@ from trunktrace.sources.parsed import Broken
 from trunktrace.sources.radius_dictionary import AUDIOCODES, VENDORS, plain_name, unnamed
 from trunktrace.sources.radius_packets import value_of
 from trunktrace.sources.radius_record import RadiusRecord
+from trunktrace.sources.sbc_words import epoch_time
 
 _MAX_LINE_BYTES: Final = 16 * 1024
 _MAX_ATTRIBUTES: Final = 1024
@@ -74,14 +75,14 @@ def _timed(record: RadiusRecord) -> Found:
     kind = (record.text("packet-type") or "").lower()
     if kind in _NOT_ACCOUNTING:
         return None
-    stamp = values.unix_time(record.text("timestamp"))
+    stamp = epoch_time(record.text("timestamp"))
     record.written_at = stamp or record.written_at or _event_time(record)
     return record
 
 
 def _event_time(record: RadiusRecord) -> float | None:
     told = record.text("event-timestamp")
-    return values.unix_time(told) or values.iso_time(told)
+    return epoch_time(told) or values.iso_time(told)
 
 
 def _value(text: str) -> str | None:

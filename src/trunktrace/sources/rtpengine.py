@@ -6,6 +6,7 @@ heard is told by its RTCP, under the SSRC that it sends with.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -19,11 +20,15 @@ from trunktrace.sources.rtpengine_log import StatisticsLog, numbered_lines
 from trunktrace.sources.rtpengine_ng import Dialogue, is_bencoded, messages, take_line
 
 _BOM: Final = b"\xef\xbb\xbf"
+_WITH_COOKIES: Final = re.compile(rb"[^\s{\[]{1,128} \{")
+_COOKIES: Final = re.compile(rb"^[ \t]*[^\s{\[]{1,128} (?=\{)", re.MULTILINE)
 
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     """The calls of a file: JSON (answers, or messages under `raw`), bencode, or a log."""
     content = data.removeprefix(_BOM)
+    if _WITH_COOKIES.match(content.lstrip()):
+        content = _COOKIES.sub(b"", content)
     if content.lstrip()[:1] in (b"{", b"["):
         return _of_messages(bodies(content), reading)
     if is_bencoded(content):

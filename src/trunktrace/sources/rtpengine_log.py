@@ -24,7 +24,7 @@ _TAG: Final = re.compile(
 _MEDIA: Final = re.compile(r"------ Media #(\d{1,3}) \((\w{1,32}) over \S{1,64}\) using (.{1,64})")
 _PORT: Final = re.compile(
     r"--------- Port +\S{1,64} <> +(\S{0,64}?) *:(\d{1,5}) *(\(RTCP\))?"
-    r", SSRC ([0-9a-fA-F]{1,8}), (\d{1,12}) p, "
+    r", SSRC ([0-9a-fA-F]{1,8}), (?:in )?(\d{1,12}) p, "
 )
 _SSRC: Final = re.compile(r"--- SSRC ([0-9a-fA-F]{1,8})\b")
 _MOS: Final = re.compile(r"------ Average MOS (\d{1,2}\.\d{1,2}),.{0,128}\blost: ?(-?\d{1,12})")

@@ -77,14 +77,22 @@ def ways(
     created: float | None,
 ) -> tuple[Way, Way]:
     """The way from the caller to the callee, and the way back."""
-    forth = _told(caller, heard_by_callee, created)
-    back = _told(callee, heard_by_caller, created)
+    both = bool(_count(heard_by_caller) and _count(heard_by_callee))
+    forth = _told(caller, heard_by_callee, created, doubtful=both)
+    back = _told(callee, heard_by_caller, created, doubtful=both)
     before_forth, before_back = _before(forth, back)
     return _way(forth, before_forth), _way(back, before_back)
 
 
-def _told(sender: Side, heard: Heard | None, created: float | None) -> _Told:
-    """The loss of one way: as it was counted; from the percents where the count cannot be right."""
+def _count(heard: Heard | None) -> int | None:
+    return heard.lost_count if heard is not None else None
+
+
+def _told(sender: Side, heard: Heard | None, created: float | None, *, doubtful: bool) -> _Told:
+    """The loss of one way: as it was counted; from the percents where the count cannot be right.
+
+    It was seen wrong with loss on both ways: then it is `doubtful`, and held against the percents.
+    """
     received = sender.packet_count
     if heard is None or not received:
         return _Told(received, None, None, False)
@@ -92,7 +100,7 @@ def _told(sender: Side, heard: Heard | None, created: float | None) -> _Told:
     lost = heard.lost_count
     if lost is not None and lost < _NEGATIVE:
         ratio = lost / (received * _reported_share(heard, sender, created))
-        if _fits(ratio / (1.0 + ratio), percents):
+        if not (doubtful or lost == 0) or _fits(ratio / (1.0 + ratio), percents):
             return _Told(received, lost, ratio, _reaches_the_end(heard, sender))
     if len(percents) >= _FEWEST_REPORTS:
         return _Told(received, None, _mean_ratio(percents), False)

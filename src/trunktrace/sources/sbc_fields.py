@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trunktrace.sources import values
-from trunktrace.sources.sbc_words import codec_named, gateway_time, q850_of
+from trunktrace.sources.sbc_words import codec_named, epoch_time, gateway_time, q850_of
 from trunktrace.windows import MEASURES
 
 TEXTS: Final = frozenset(
@@ -83,13 +83,13 @@ def time_of(text: str, form: str, zone: tzinfo) -> float | None:
     if form == "iso":
         return values.iso_time(text, zone)
     if form in ("epoch", "epoch_ms"):
-        return values.unix_time(text, per_second=1000.0 if form == "epoch_ms" else 1.0)
+        return epoch_time(text, per_second=1000.0 if form == "epoch_ms" else 1.0)
     if form == "gateway":
         return gateway_time(text, zone)
     if form == "any":
         return (
             values.iso_time(text, zone)
-            or (values.unix_time(text) if len(text) > 8 else None)
+            or (epoch_time(text) if len(text) > 8 else None)
             or gateway_time(text, zone)
             or values.http_time(text)
         )

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
-from trunktrace.sources.values import count
+from trunktrace.sources.values import count, unix_time
 
 _CODECS: Final = {
     "g711u": "pcmu",
@@ -38,6 +38,7 @@ _TIME: Final = re.compile(
     r"(?:[A-Za-z]{3},?[ ]{1,4})?([A-Za-z]{3})[ ]{1,4}(\d{1,2})[ ]{1,4}(\d{4})"
 )
 _LONGEST_TIME: Final = 64
+_NEXT_CENTURY: Final = 4_102_444_800.0
 _MONTHS: Final = {
     "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6,
     "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
@@ -95,6 +96,12 @@ def _zone(name: str, default: tzinfo) -> tzinfo:
         return default
     offset = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
     return timezone(-offset if found[1] == "-" else offset)
+
+
+def epoch_time(value: str | None, *, per_second: float = 1.0) -> float | None:
+    """Unix seconds of this century; a number of a person in the wrong place is none."""
+    at = unix_time(value, per_second=per_second)
+    return at if at is not None and at < _NEXT_CENTURY else None
 
 
 def q850_of(value: str | None, *, decimal: bool, answered: bool) -> int | None:

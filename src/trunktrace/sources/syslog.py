@@ -15,6 +15,7 @@ _BEGINNING: Final = re.compile(
          | \d{4}-\d\d-\d\d[T\s]\d\d:\d\d                          # ISO 8601
          | \s{0,3}\d{1,4}\(\d{1,10}\)\s                           # a proxy's own: 3(7463)
          | \[\d                                                   # [1795396146.859406]
+         | .{0,48}\b(?:kamailio|opensips|rtpengine)\b            # with a container's name before it
          | (?:EMERG|ALERT|CRIT|CRITICAL|ERR|ERROR|WARN|WARNING|NOTICE|INFO|DEBUG):\s
       )
     """,

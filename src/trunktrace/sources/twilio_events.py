@@ -55,14 +55,13 @@ class _Leg:
         self.first: dict[MarkKind, float] = {}
         self.endings: dict[Ending, float] = {}
 
-    def take(self, name: str, at: float) -> bool:
-        """Take an event; whether it is one of a call's progress."""
+    def take(self, name: str, at: float) -> None:
+        """Take an event of the call's progress."""
         kind, ending = _MARKS.get(name), _ENDINGS.get(name)
         if kind is not None:
             self.first[kind] = min(at, self.first.get(kind, at))
         if ending is not None:
             self.endings[ending] = max(at, self.endings.get(ending, at))
-        return kind is not None or ending is not None
 
 
 def parse(data: bytes, _reading: Reading = AS_IT_IS) -> Parsed:
