@@ -91,7 +91,8 @@ def _window_event(window: MediaWindow) -> Event:
         if key is not None:
             attributes[key] = value
     if window.loss_ratio is not None:
-        attributes[c.RTP_LOSS_METHOD] = window.loss_method
+        method = c.PSTN_LOSS_METHOD if window.leg == "pstn" else c.RTP_LOSS_METHOD
+        attributes[method] = window.loss_method
     timestamp = _nanoseconds(window.end)
     return Event(c.EVENT_WINDOW, attributes=dict(sorted(attributes.items())), timestamp=timestamp)
 

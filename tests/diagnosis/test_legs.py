@@ -90,6 +90,15 @@ def test_a_far_487_is_our_own_cancel():
     assert diagnose(story_of([ours, far])).outcome == "no_answer"
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_complete_record_stands_before_the_partial_one(order):
+    """A summary that was asked for too early, and again."""
+    early = seen(completeness="partial", facts={"sip.call.duration_ms": 1.0, "sip.pdd_ms": 2.0})
+    late = seen(facts={"sip.call.duration_ms": 3.0})
+    facts = story_of([early, late][::order]).facts
+    assert (facts["sip.call.duration_ms"], facts["sip.pdd_ms"]) == (3.0, 2.0)
+
+
 # Attempts ---------------------------------------------------------------------------------------
 
 

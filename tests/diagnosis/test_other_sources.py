@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from tests.sources.golden import CASES
 
 from trunktrace import conventions as c
 
@@ -231,3 +232,19 @@ def test_samples_of_answered_calls_have_no_finding():
     ):
         told = rig.diagnosis(CAPTURES / name)
         assert (told["findings"], told["outcome"]) == ([], "answered"), name
+
+
+# Whatever is given ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_golden_record_can_be_diagnosed(case, tmp_path):
+    """A diagnosis, a word on what is broken, or that nobody knows the file: never an exception."""
+    file = tmp_path / f"record{Path(case.path.stem).suffix or case.path.suffix}"
+    file.write_bytes(case.data)
+    ran = rig.run(file, "--json")
+    assert ran.exit_code in (0, 65, 66)
+    assert ran.exception is None or isinstance(ran.exception, SystemExit)
+    assert not case.persons_in(ran.stdout + ran.stderr)
+    for told in (json.loads(ran.stdout or "{}")).get("calls", [json.loads(ran.stdout or "{}")]):
+        assert set(told.get("facts", {})) <= set(c.ATTRIBUTES)

@@ -187,3 +187,71 @@ def test_the_carriers_id_in_a_header_joins_its_record(home):
     told = rig.diagnosis(home)
     assert "calls" not in told
     assert told["facts"][c.SIP_PROVIDER_CALL_ID] == TWILIO["call_sid"]
+
+
+def test_the_calls_of_others_in_a_pbxs_file_are_left_out(home):
+    """One row is of the call with LiveKit's files, by its time; the other is somebody else's."""
+    asterisk(home, **OURS, ids={})
+    for name in ("ami.txt", "ari-channels-live.json"):
+        (home / name).unlink()
+    row = (home / "Master.csv").read_text()
+    other = row.replace("pbx1-", "pbx1-9").replace("2026-11-23 01:", "2026-11-23 04:")
+    (home / "Master.csv").write_text(row + other)
+    ran = rig.run(home, "--json")
+    assert "calls" not in json.loads(ran.stdout)
+    assert "asterisk-cdr" in json.loads(ran.stdout)["facts"][c.TRUNKTRACE_SOURCES]
+    assert "1 calls of the same logs" in ran.stderr
+
+
+def test_statistics_that_name_a_channel_alone_are_of_the_call_of_their_folder(tmp_path):
+    """ARI's rtp_statistics beside a CDR that does not know the callee's channel."""
+    for name in ("Master.csv", "ari-rtp_statistics-live-callee.json"):
+        shutil.copy(ASTERISK / name, tmp_path)
+    told = rig.diagnosis(tmp_path)
+    assert "calls" not in told
+    assert told["facts"][c.TRUNKTRACE_SOURCES] == ["asterisk-ari", "asterisk-cdr"]
+
+
+def test_a_channel_is_on_the_leg_that_the_whole_call_says(tmp_path):
+    """Bodies of rtp_statistics do not say whose they are: the event stream does."""
+    call = CAPTURES / "asterisk" / "03-one-way"
+    for name in ("ami.txt", "ari-rtp_statistics-live-callee.json",
+                 "ari-rtp_statistics-live-caller.json"):  # fmt: skip
+        shutil.copy(call / name, tmp_path)
+    assert rig.places(rig.diagnosis(tmp_path)) == [("one_way_audio", "pstn", "in")]
+
+
+def test_a_proxy_between_says_what_the_carrier_answered(tmp_path):
+    """The bridge was handed a 500; the proxy's accounting has the gateway's 503."""
+    home = rig.Call("06").refused(500, "Server Internal Error", "upstream-server-error-500",
+                                  "upstream_error").write(tmp_path / "call")  # fmt: skip
+    alone = rig.diagnosis(home)
+    assert (alone["outcome"], alone["fault"]) == ("failed", "carrier")
+    for file in (CAPTURES / "kamailio" / "05-unavailable-503").glob("*.log"):
+        text = file.read_text().replace("23a00f6486f12820", alone["facts"][c.SIP_CALL_ID])
+        (home / file.name).write_text(text)
+    told = rig.diagnosis(home)
+    assert "calls" not in told
+    assert (told["outcome"], told["fault"]) == ("congestion", "carrier")
+    assert told["facts"][c.SIP_RESPONSE_STATUS_CODE] == 500
+    assert told["facts"][c.SIP_ATTEMPT_COUNT] == 1
+    assert told["facts"][c.TRUNK_CARRIER] == "acme"
+    assert rig.modes(told) == {"call_setup_failure"}
+
+
+def test_the_bridges_own_count_stands_before_what_a_proxy_derives(tmp_path):
+    """A proxy says 6 % towards the bridge, in whole percents of RTCP; the bridge counted none."""
+    home = tmp_path / "call"
+    shutil.copytree(OUTBOUND, home)
+    alone = rig.diagnosis(home)
+    answered = json.loads((home / "livekit-sip.jsonl").read_text().splitlines()[0])["ts"] + 1
+    text = (CAPTURES / "kamailio" / "03-loss5-proxy-to-caller" / "kamailio.log").read_text()
+    text = text.replace("cfda92684fed522f", alone["facts"][c.SIP_CALL_ID])
+    text = re.sub(r"17953963\d\d", lambda at: str(int(at[0]) - 1795396300 + int(answered)), text)
+    (home / "kamailio.log").write_text(text)
+    told = rig.diagnosis(home)
+    assert "calls" not in told
+    assert "kamailio-acc" in told["facts"][c.TRUNKTRACE_SOURCES]
+    assert told["findings"] == []
+    assert told["facts"][c.RTP_LOSS_METHOD] == "counted"
+    assert told["facts"]["rtp.in.loss_ratio"] == alone["facts"]["rtp.in.loss_ratio"] == 0.0

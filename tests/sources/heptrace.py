@@ -86,7 +86,9 @@ class Leg:
     ) -> Leg:
         """Add a message; `line` is a method or `CODE phrase`."""
         is_answer = line[0].isdigit()
-        first = f"SIP/2.0 {line}" if is_answer else f"{line} sip:{self.callee}@{self.server} SIP/2.0"
+        first = (
+            f"SIP/2.0 {line}" if is_answer else f"{line} sip:{self.callee}@{self.server} SIP/2.0"
+        )
         tag = ";tag=to1" if tagged else ""
         lines = [
             first, f"Via: SIP/2.0/UDP {self.client};branch=z9hG4bK-{branch}",

@@ -63,3 +63,9 @@ def total(one: Observation, way: str) -> MediaWindow:
     """The only one of them."""
     (window,) = totals(one, way)
     return window
+
+
+def lossy(one: Observation, way: str) -> MediaWindow:
+    """The only one of them that says a loss."""
+    (window,) = (window for window in totals(one, way) if window.loss_ratio is not None)
+    return window

@@ -102,6 +102,12 @@ def test_a_silent_end_is_a_count_of_zero() -> None:
     assert whole(one, "in") == {"packet_count": 0}
 
 
+def test_an_empty_string_says_nothing() -> None:
+    """A channel without RTP sets the variable to nothing: that is no broken record."""
+    one = _legs(answered_call(variable("RTPAUDIOQOS", "")))["pstn"]
+    assert one.untimed == ()
+
+
 def test_a_leg_that_was_not_answered_is_not_one_way() -> None:
     """Before the answer nobody must send: a count of 0 is not told."""
     one = _legs(
@@ -332,6 +338,24 @@ def test_the_first_to_ask_hung_up(
     assert {one.facts.get("sip.hangup.source") for one in legs.values()} == {who}
 
 
+def test_each_callee_of_a_caller_has_an_end_of_its_own() -> None:
+    """After a first callee left, the caller may talk to a second one, and leave himself."""
+    second = channel("PJSIP/livekit-00000003", unique="1795396417.3")
+    dest = {f"Dest{key}": value for key, value in second.items()}
+    parsed = parse(
+        AMI,
+        answered_call(
+            event("HangupRequest", **callee(), Cause=16),
+            event("DialBegin", **channel(), **dest),
+            event("DialEnd", **channel(), **dest, DialStatus="ANSWER"),
+            event("HangupRequest", **channel(), Cause=16),
+            event("SoftHangupRequest", **second, Cause=16),
+        ),
+    )
+    told = [one.facts["sip.hangup.source"] for one in parsed.observations]
+    assert told == ["caller", "callee", "caller"]
+
+
 def test_a_caller_who_gave_up() -> None:
     """A hang-up of the caller before the answer is a call that he canceled."""
     legs = _legs(
@@ -532,6 +556,13 @@ def test_an_event_that_the_file_cuts_is_broken() -> None:
     parsed = parse(AMI, event("Newstate", **channel()) + whole_event[:-5])
     assert parsed.broken[0].reason == "the file ends within this event"
     assert "sip.reason.q850" not in parsed.observations[0].facts
+
+
+def test_an_event_of_no_interest_may_be_cut() -> None:
+    """What says nothing of a leg is ignored, also as the last lines of a file."""
+    data = captured(CALLS[0], "ami.txt")
+    cut = parse(AMI, data.rstrip())
+    assert cut == parse(AMI, data)
 
 
 def test_a_lost_blank_line_costs_nothing() -> None:

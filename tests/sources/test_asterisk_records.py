@@ -375,6 +375,8 @@ def test_a_string_without_media_is_ignored() -> None:
         "ssrc=1;rxcount=12",
         "ssrc=1;rxcount=;txcount=3",
         "ssrc=1;rxcount=1e3;txcount=3",
+        STRING[: STRING.index("txcount") + 10],
+        STRING[: STRING.index("rlp") + 5],
         "x" * 5000,
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sources.golden import CAPTURES
 from tests.sources.heptrace import (
-    ALICE, CALLER, EAST, PCMU, PROXY, T0, WEST, Leg, answered, block, chunk, hexed, packet, rtcp, sdp,
+    ALICE,
+    CALLER,
+    EAST,
+    PCMU,
+    PROXY,
+    T0,
+    WEST,
+    Leg,
+    answered,
+    block,
+    chunk,
+    hexed,
+    packet,
+    rtcp,
+    sdp,
 )  # fmt: skip
 
 from trunktrace import conventions as c
@@ -63,7 +78,7 @@ def whole(told: Parsed, leg: str, direction: str) -> MediaWindow | None:
 
 @pytest.mark.parametrize("name", KAMAILIO)
 def test_kamailio_facts_are_the_truth(name: str) -> None:
-    """Codes of both legs, cause, codec, who hung up and how long it lasted are those of the call."""
+    """Codes of both legs, cause, codec, who hung up and the duration are those of the call."""
     facts = truth(f"kamailio/{name}")
     told = parse(captured(f"kamailio/{name}/hep-sip.hex"))
     legs = by_leg(told)
@@ -347,7 +362,7 @@ def test_one_host_with_two_ports() -> None:
     hops = [(5070, 5060), (5060, 5080)]
     packets: list[bytes] = []
     for at, (client, server) in enumerate(hops):
-        common = {"source": "127.0.0.1", "target": "127.0.0.1"}
+        common: dict[str, Any] = {"source": "127.0.0.1", "target": "127.0.0.1"}
         packets.append(packet(text, at=at, source_port=client, target_port=server, **common))
         packets.append(packet(busy, at=9 - at, source_port=server, target_port=client, **common))
     told = parse(*packets, bridge=("127.0.0.1:5080",))
@@ -492,8 +507,60 @@ def test_any_bytes_are_read(data: bytes) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "headers, differs",
+    [
+        ((), None),
+        (("P-Asserted-Identity: <sip:+12025550199@x>",), True),
+        (("P-Asserted-Identity: <sip:+12025550123@x>",), False),
+        (("P-Asserted-Identity: <sip:+12025550199@x>", "Privacy: id"), None),
+    ],
+)
+def test_two_identities_of_the_caller(headers: tuple[str, ...], differs: bool | None) -> None:
+    """From and the asserted identity are compared on the far leg, and neither number is told."""
+    leg = Leg("i", caller="+12025550123").invite(0, headers=headers).answer(1.0, "486 Busy Here")
+    (told,) = parse(*leg.packets).observations
+    assert told.identity_differs is differs
+    assert "2025550199" not in repr(told)
+
+
+def test_the_session_id_of_both_legs() -> None:
+    """RFC 7989: the sender's half is told, and links legs whose numbers are others."""
+    uuid = "ab30317f1a784dc48ff824d0d3715d86"
+    header = f"Session-ID: {uuid};remote={'0' * 32}"
+    first = Leg("a1").invite(0, headers=(header,)).answer(3.0).bye(9.0)
+    other = Leg("b1", PROXY, EAST, caller="+15555550120", callee="+15555550121")
+    other.invite(0.1, headers=(header,)).answer(2.9).bye(9.1)
+    told = parse(*first.packets, *other.packets).observations
+    assert {one.facts[c.SIP_SESSION_ID] for one in told} == {uuid}
+    assert {one.ids["linked_id"] for one in told} == {"a1"}
+
+
 def test_no_number_leaves_the_reader() -> None:
     """Numbers in URIs, display names and reason phrases are masked everywhere."""
     leg = Leg("n").invite(0).answer(1.0, f"404 No such number {ALICE}")
     told = parse(*leg.packets)
     assert ALICE[1:] not in repr(told)
+
+
+@pytest.mark.parametrize(
+    "kind, payload",
+    [
+        (1, "INVITE sip:a SIP/2.0\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\n" + "X: y\r\n" * 190 + "\r\n"),
+        (1, "\r\n" * 30_000),
+        (5, '{"report_blocks":[' + "{}," * 8_000 + "{}]}"),
+        (5, "[" * 60_000),
+        (35, "VQSessionReport\r\nCallID: a\r\nLocalMetrics:\r\n" + 'a="' * 4_000),
+        (100, "x" * 60_000),
+    ],
+)  # fmt: skip
+def test_hostile_payloads_are_quick(kind: int, payload: str) -> None:
+    """No packet takes longer than 10 ms (the best of three tries)."""
+    data = packet(payload, at=0, source=CALLER, target=PROXY, kind=kind)
+    parse(*answered(Leg("w")).packets)  # what is loaded once is loaded
+    spent: list[float] = []
+    for _ in range(3):
+        began = time.perf_counter()
+        parse(data)
+        spent.append(time.perf_counter() - began)
+    assert min(spent) < 0.01

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.sources.golden import CAPTURES, CASES, Case
 
-from trunktrace.sources.kinds import kind_of
+from trunktrace.sources.kinds import kind_of, kinds_of
 from trunktrace.sources.table import SOURCES
 
 AMBIGUOUS = {
@@ -102,3 +102,27 @@ def test_a_long_line_takes_no_time() -> None:
         began = time.process_time()
         kind_of(data)
         assert time.process_time() - began < 1.0
+
+
+def test_a_syslog_of_several_programs_is_of_several_sources() -> None:
+    """Kamailio, its acc_json and rtpengine on one host, after an hour of other programs' lines."""
+    call = "05-unavailable-503"
+    noise = b"Nov 23 01:00:00 sbc1 CRON[1]: (root) CMD (true)\n" * 5000
+    logs = b"".join(
+        (CAPTURES / file).read_bytes()
+        for file in (
+            f"kamailio/{call}/kamailio.log",
+            f"kamailio/{call}/json_acc.log",
+            f"rtpengine/{call}/rtpengine.log",
+        )
+    )
+    assert sorted(kinds_of(noise + logs)) == ["kamailio-acc", "kamailio-acc-json", "rtpengine"]
+    assert set(kinds_of(logs)) == {"kamailio-acc", "kamailio-acc-json", "rtpengine"}
+    assert kinds_of(noise) == ()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_file_of_one_source_is_of_no_other(case: Case) -> None:
+    """But for logs, a file is of one source."""
+    kind = kind_of(case.data)
+    assert kinds_of(case.data) == (() if kind is None else (kind,))

@@ -333,6 +333,41 @@ def test_absurdly_many_lines_are_broken() -> None:
     assert [one.line for one in parsed.broken] == [1]
 
 
+def test_a_connect_time_at_the_end_is_none() -> None:
+    """A gateway that writes the end as connect time, with no session time, had no answer."""
+    at = "13:24:58.000 UTC Mon Nov 23 2026"
+    lines = (*MINIMAL, "Acct-Session-Time = 0", 'h323-call-origin = "originate"',
+             f'h323-connect-time = "{at}"', f'h323-disconnect-time = "{at}"',
+             'h323-disconnect-cause = "12"')  # fmt: skip
+    (one,) = parse(_detail(*lines)).observations
+    assert "sip.response.status_code" not in one.facts
+    assert one.facts["sip.reason.q850"] == 18
+    assert one.facts["sip.call.outcome"] == "timeout"
+
+
+def test_output_of_the_servers_debug_mode() -> None:
+    """`rad_recv:` lines begin records as times do; the numbers of AV pairs are hidden."""
+    data = (
+        b"rad_recv: Accounting-Request packet from host 192.0.2.5 port 60841, id=44, length=7\n"
+        b"        Acct-Status-Type = Stop\n"
+        b'        Acct-Session-Id = "110003f6 52fa39ed"\n'
+        b'        Calling-Station-Id = "0015551230001"\n'
+        b'        Cisco-AVPair = "xpgk-src-number-out=15551230001"\n'
+        b'        Cisco-AVPair = "h323-remote-id=Trunk 15551230001"\n'
+        b'        h323-conf-id = "110003f6 52fa39ed"\n'
+        b'        h323-call-origin = "originate"\n'
+        b'        h323-connect-time = "18:55:42.000 GMT+4 Tue Feb 11 2014"\n'
+        b'        h323-disconnect-time = "18:56:22.000 GMT+4 Tue Feb 11 2014"\n'
+        b'        h323-disconnect-cause = "10"\n'
+        b"Sending Accounting-Response of id 44 to 192.0.2.5 port 60841\n"
+    )
+    parsed = parse(data)
+    (one,) = parsed.observations
+    assert one.facts["sip.call.duration_ms"] == 40_000.0
+    assert one.facts["sip.reason.q850"] == 16
+    assert "5551230001" not in repr(parsed)
+
+
 def test_attestation_of_a_detail_file() -> None:
     """Acme-Stir-VS-Attest by name is the attestation level."""
     (one,) = parse(_detail(*MINIMAL, 'Acme-Stir-VS-Attest = "a"')).observations

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sources.proxies import CALLS, LOSSY, legs, parse, record, total, totals, truth
+from tests.sources.proxies import CALLS, LOSSY, legs, lossy, parse, record, total, totals, truth
 
 from trunktrace.facts import End, Observation
 from trunktrace.sources.bencode import BencodeError, decoded
@@ -81,12 +81,10 @@ def test_loss_is_on_its_leg_and_direction(call: str, name: str) -> None:
     told = _legs(call, name)
     for end in ENDS:
         paths = truth(call)["legs"][end]
-        assert total(told[end], "by").loss_ratio == pytest.approx(
-            paths["in"]["loss_ratio"], abs=5e-3
-        )
-        assert total(told[end], "to").loss_ratio == pytest.approx(
-            paths["out"]["loss_ratio"], abs=5e-3
-        )
+        for way, path in (("by", "in"), ("to", "out")):
+            window = lossy(told[end], way)
+            assert window.loss_ratio == pytest.approx(paths[path]["loss_ratio"], abs=5e-3)
+            assert window.loss_method == "counted"
 
 
 @every_file
@@ -96,13 +94,17 @@ def test_the_count_is_as_it_was_counted(
     call: str, end: End, way: str, lost: int, name: str
 ) -> None:
     """`cumulative loss` is told as it stands."""
-    assert total(_legs(call, name)[end], way).lost_count == lost
+    assert lossy(_legs(call, name)[end], way).lost_count == lost
 
 
-def test_a_count_that_reaches_the_end_is_counted() -> None:
-    """One whose last report came seconds before the end gives a ratio that is derived."""
-    assert total(_legs(LOSSY[1], "ng-delete.json")["caller"], "by").loss_method == "counted"
-    assert total(_legs(LOSSY[2], "ng-delete.json")["caller"], "to").loss_method == "derived"
+def test_a_count_reaches_to_the_last_report() -> None:
+    """Its window ends there, where that is before the end, and its ratio is of that time."""
+    whole, counted = totals(_legs(LOSSY[2], "ng-delete.json")["caller"], "to")
+    assert (whole.end, whole.loss_ratio, whole.mos) == (1795396339, None, 3.9)
+    assert (counted.end, counted.lost_count, counted.mos) == (1795396335, 98, None)
+    assert counted.loss_method == "counted"
+    window = total(_legs(LOSSY[1], "ng-delete.json")["caller"], "by")
+    assert (window.end, window.lost_count, window.packet_count) == (1795396293, 109, 1892)
 
 
 @every_file
@@ -167,8 +169,9 @@ def test_the_answer_to_delete_replaces_the_one_to_query() -> None:
     """Of two answers about one call the last one counts."""
     query = record("rtpengine", "01-clean", "ng-query-live.json")
     both = query + b"\n" + record("rtpengine", "01-clean", "ng-delete.json")
-    assert total(legs(parse("rtpengine", query))["caller"], "by").packet_count == 1679
-    assert total(legs(parse("rtpengine", both))["caller"], "by").packet_count == 1683
+    for data, packets in ((query, 1679), (both, 1683)):
+        told = totals(legs(parse("rtpengine", data))["caller"], "by")
+        assert told[0].packet_count == packets
 
 
 def test_answers_with_their_cookie() -> None:

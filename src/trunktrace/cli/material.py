@@ -83,35 +83,34 @@ def _files_of(folder: Path) -> Iterator[Path]:
 
 
 def _take(material: Material, file: Path, data: bytes, reading: Reading, *, given: bool) -> None:
-    kind = kind_of(file.name, data)
-    if kind is None and reading.columns and file.suffix.lower() == ".csv":
-        kind = "sbc-csv"
-    if kind is None:
+    told = kinds_of(file.name, data)
+    if not told and reading.columns and file.suffix.lower() == ".csv":
+        told = ("sbc-csv",)
+    if not told:
         if data.strip() or given:
             material.passed_over.append(file)
         return
     material.read.append(file)
-    if kind == _RTC:
+    if told == (_RTC,):
         samples, broken = livekit_rtc.read(data)
         material.looks.append((file, samples))
         material.broken += [(file, one) for one in broken]
         return
-    parsed = SOURCES[kind].parse(data, reading)
-    material.observations += [(file, one) for one in parsed.observations]
-    material.broken += [(file, one) for one in parsed.broken]
+    for kind in told:
+        parsed = SOURCES[kind].parse(data, reading)
+        material.observations += [(file, one) for one in parsed.observations]
+        material.broken += [(file, one) for one in parsed.broken]
 
 
-def kind_of(name: str, data: bytes) -> str | None:
-    """The source that a file is of: by its content, else by its name; None if nobody knows."""
+def kinds_of(name: str, data: bytes) -> tuple[str, ...]:
+    """The sources that a file is of: by its content, else by its name; empty if nobody knows."""
     lowered = name.lower()
     if lowered.startswith("readme") or Path(lowered).suffix in _NO_RECORDS:
-        return None
-    kind = kinds.kind_of(data)
-    if kind is not None:
-        return kind
-    if not lowered.endswith((".jsonl", ".json", ".log", ".ndjson")):
-        return None
-    return next((kind for part, kind in _KIND_OF_NAME if part in lowered), None)
+        return ()
+    told = kinds.kinds_of(data)
+    if told or not lowered.endswith((".jsonl", ".json", ".log", ".ndjson")):
+        return told
+    return next(((kind,) for part, kind in _KIND_OF_NAME if part in lowered), ())
 
 
 def stories_of(material: Material, directory: Directory) -> list[Story]:

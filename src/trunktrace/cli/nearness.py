@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice, product
 from typing import Final
 
 from trunktrace import conventions as c
@@ -20,7 +20,10 @@ SLACK_S: Final = 2.0
 """Records in whole seconds, and clocks that are kept by NTP, differ by no more."""
 
 MOST_CALLS: Final = 200
-"""In a folder of more calls nothing is joined by its time: too much would fit."""
+"""In a folder of more calls, one that does not say when it was is joined with none."""
+
+MOST_PAIRS: Final = 100_000
+"""Where more calls were at once, none is the only one: nothing is joined."""
 
 _NUMBERS: Final = (c.SIP_CALLER_NUMBER, c.SIP_CALLEE_NUMBER)
 _COUNTRIES: Final = (c.SIP_CALLER_COUNTRY, c.SIP_CALLEE_COUNTRY)
@@ -43,8 +46,7 @@ def joined_by_nearness(calls: Sequence[Group]) -> list[Group]:
     gone: set[int] = set()
     for folder in sorted({folder for call in calls for folder in call.folders}):
         here = [call for call in calls if call.folders == {folder}]
-        if len(here) <= MOST_CALLS:
-            gone |= _join(here)
+        gone |= _join(here)
     return [call for call in calls if id(call) not in gone]
 
 
@@ -68,7 +70,10 @@ def _join(calls: list[Group]) -> set[int]:
 def _only_pairs(looks: Sequence[_Look]) -> list[tuple[Group, Group]]:
     """Pairs of calls, each the only one of its systems that the other may be; no call twice."""
     candidates: dict[int, list[_Look]] = {id(look): [] for look in looks}
-    for one, other in combinations(looks, 2):
+    near = list(islice(_of_one_time(looks), MOST_PAIRS))
+    if len(near) == MOST_PAIRS:
+        return []
+    for one, other in near:
         if _may_be_one(one, other):
             candidates[id(one)].append(other)
             candidates[id(other)].append(one)
@@ -84,6 +89,20 @@ def _only_pairs(looks: Sequence[_Look]) -> list[tuple[Group, Group]]:
     return pairs
 
 
+def _of_one_time(looks: Sequence[_Look]) -> Iterator[tuple[_Look, _Look]]:
+    """Pairs that were at one time, or of which one does not say when it was."""
+    timed = sorted(((look.times, look) for look in looks if look.times), key=lambda one: one[0])
+    for at, (times, look) in enumerate(timed):
+        for others, other in islice(timed, at + 1, None):
+            if others[0] > times[1] + SLACK_S:
+                break
+            yield look, other
+    untimed = [look for look in looks if look.times is None]
+    if len(looks) <= MOST_CALLS:
+        yield from combinations(untimed, 2)
+        yield from product(untimed, [look for _, look in timed])
+
+
 def _is_alone(one: _Look, candidates: Iterable[_Look]) -> bool:
     """Whether no other candidate is told of by a system that tells of this one."""
     return not any(other is not one and one.systems & other.systems for other in candidates)
@@ -92,10 +111,6 @@ def _is_alone(one: _Look, candidates: Iterable[_Look]) -> bool:
 def _may_be_one(one: _Look, other: _Look) -> bool:
     if one.systems & other.systems:
         return False
-    if one.times is not None and other.times is not None:
-        apart = max(one.times[0], other.times[0]) - min(one.times[1], other.times[1])
-        if apart > SLACK_S:
-            return False
     said = ((told, other.persons[key]) for key, told in one.persons.items())
     return not any(told and others and not told & others for told, others in said)
 

@@ -50,7 +50,7 @@ def story_of(observations: Iterable[Observation]) -> Story:
     that were told without their time are of the time from the answer to the hang-up; where nobody
     knows it, they are in the totals only.
     """
-    told = sorted(observations, key=lambda one: (_rank(one), one.leg == "pstn"))
+    told = sorted(observations, key=_order)
     of_leg = legs.legs_of(told)
     ours_first = [one for one in told if legs.is_of_our_side(one.source)]
     beyond = tried.attempts_of(one for one in told if not legs.is_of_our_side(one.source))
@@ -87,6 +87,11 @@ def _with_media(story: Story, untimed: Sequence[MediaWindow]) -> Story:
 
 def _times(window: MediaWindow) -> tuple[float, float]:
     return window.start, window.end
+
+
+def _order(observation: Observation) -> tuple[int, bool, bool]:
+    """Who is believed first; then the leg that faces the bridge, then who has said everything."""
+    return _rank(observation), observation.leg == "pstn", observation.completeness == "partial"
 
 
 def _rank(observation: Observation) -> int:

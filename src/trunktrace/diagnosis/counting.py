@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from trunktrace.diagnosis.course import Course
+from trunktrace.diagnosis.course import Course, Place
 from trunktrace.windows import Leg, MediaDirection, MediaWindow
 
 BRIDGES: Final = frozenset({"livekit-sip"})
@@ -20,6 +20,7 @@ sent, and whether any of them arrived they do not say."""
 
 FAR_LEGS: Final[tuple[Leg, ...]] = ("trunk", "pstn")
 _BOTH: Final[tuple[MediaDirection, ...]] = ("in", "out")
+_PLACES: Final[tuple[Place, ...]] = tuple(itertools.product(FAR_LEGS, _BOTH))
 
 
 def without_bystanders(course: Course) -> Course:
@@ -27,9 +28,11 @@ def without_bystanders(course: Course) -> Course:
 
     Media that go past a PBX (direct media) are none that it missed.
     """
+    if {w.source for place in _PLACES for w in course.windows_of(*place)} <= BRIDGES:
+        return course
     seen: dict[str, set[MediaDirection]] = {}
     flowing: set[str] = set()
-    for leg, direction in itertools.product(FAR_LEGS, _BOTH):
+    for leg, direction in _PLACES:
         for window in counted(course.windows_of(leg, direction)):
             seen.setdefault(window.source, set()).add(direction)
             if window.packet_count:
@@ -67,7 +70,7 @@ def received(windows: Iterable[MediaWindow]) -> list[MediaWindow]:
 
 def is_lost_on_the_way(course: Course) -> bool:
     """Whether somebody says that packets were sent where another received none at all."""
-    for place in itertools.product(FAR_LEGS, _BOTH):
+    for place in _PLACES:
         told = course.windows_of(*place)
         got = counted(w for w in told if w.source not in _OVERHEARD)
         sent = any(w.packet_count for w in told if w.source in _OVERHEARD)

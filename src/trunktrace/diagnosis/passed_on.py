@@ -33,7 +33,7 @@ TOLERANCE: Final[Mapping[LossMethod, float]] = {
 def is_passed_on(course: Course, leg: str, direction: MediaDirection) -> bool:
     """Whether all the loss of a place was in its stream before it got there."""
     here = next((place for place in UPSTREAM if place == (leg, direction)), None)
-    if here is None:
+    if here is None or not course.windows_of(*UPSTREAM[here]):
         return False
     mine, before = _losses(course, here), _losses(course, UPSTREAM[here])
     if not mine or not before:

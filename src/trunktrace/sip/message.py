@@ -9,7 +9,7 @@ lines alone, unfolded and bounded; the first line, parties and tags are read her
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,9 @@ PASSED_HEADERS: Final = (
     "x-carrier", "x-gateway", "x-provider", "x-region", "x-route", "x-trunk", "x-twilio-error",
 )  # fmt: skip
 """Headers of one's own that are handed on, lower case: they name routes, never persons."""
+
+IDENTITY_HEADERS: Final = ("p-asserted-identity", "remote-party-id", "privacy")
+"""Headers that assert who calls, and whether that may be told (RFC 3325, RFC 3323)."""
 
 _ENDS: Final = (b"\r\n\r\n", b"\n\n")
 _REQUEST: Final = re.compile(r"([A-Za-z]{1,32}) +\S{1,2048} +SIP/2\.0 *")
@@ -53,14 +56,14 @@ class Said:
     """What the headers of a message say beside its place in a dialog; None is not said.
 
     `reasons` are the values of the Reason headers (RFC 3326), `passed` those of `PASSED_HEADERS`.
-    `agent` is User-Agent or Server; `asserts_identity` whether there is a P-Asserted-Identity.
+    `identities` those of `IDENTITY_HEADERS`, in clear. `agent` is User-Agent or Server.
     """
 
     reasons: tuple[str, ...]
     agent: str | None
     retry_after_s: int | None
     session_id: str | None
-    asserts_identity: bool
+    identities: Mapping[str, str]
     event: str | None
     content_type: str | None
     passed: Mapping[str, str]
@@ -155,17 +158,22 @@ def read_message(data: bytes) -> SipMessage:
 
 def _said(headers: sipmessage.Headers) -> Said:
     retry = re.match(r"\d{1,7}(?!\d)", _value(headers, "Retry-After") or "")
-    passed = ((name, _value(headers, name)) for name in PASSED_HEADERS)
     return Said(
         reasons=tuple(value[:MAX_VALUE] for value in headers.getlist("Reason")[:8]),
         agent=_value(headers, "User-Agent") or _value(headers, "Server"),
         retry_after_s=int(retry[0]) if retry else None,
         session_id=_value(headers, "Session-ID"),
-        asserts_identity=bool(headers.getlist("P-Asserted-Identity")),
+        identities=_some(headers, IDENTITY_HEADERS),
         event=_value(headers, "Event"),
         content_type=_value(headers, "Content-Type"),
-        passed={name: value for name, value in passed if value is not None},
+        passed=_some(headers, PASSED_HEADERS),
     )
+
+
+def _some(headers: sipmessage.Headers, names: Iterable[str]) -> dict[str, str]:
+    """Values by name; a header that stands twice has them joined."""
+    told = {name: ", ".join(headers.getlist(name)[:8])[:MAX_VALUE].strip() for name in names}
+    return {name: value for name, value in told.items() if value}
 
 
 def _parts(data: bytes) -> tuple[bytes, bytes]:
@@ -193,9 +201,10 @@ def _unfolded(head: bytes) -> list[str]:
 
 
 def _headers(lines: list[str]) -> sipmessage.Headers:
-    bare = "\r\n".join(line for line in lines if ":" in line)
     if any(line.strip() and ":" not in line for line in lines):
         raise ParseError("a SIP header line without a colon")
+    pairs = (line.partition(":") for line in lines if line.strip())
+    bare = "\r\n".join(f"{name.strip()}:{value}" for name, _, value in pairs)
     try:
         told = sipmessage.Message.parse(f"SIP/2.0 200 OK\r\n{bare}\r\n\r\n".encode())
     except (ValueError, KeyError) as error:
@@ -212,7 +221,8 @@ def _whole(body: bytes, headers: sipmessage.Headers) -> bytes:
     length = _value(headers, "Content-Length") or ""
     if not (length.isascii() and length.isdigit() and len(length) <= 7):
         return body
-    if int(length) > len(body):
+    # Who keeps messages as text may have made LF of CRLF.
+    if int(length) > len(body) + body.count(b"\n"):
         raise ParseError("the body is shorter than its Content-Length")
     return body[: int(length)]
 

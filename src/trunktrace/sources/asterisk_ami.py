@@ -58,8 +58,8 @@ class _Stream:
         handler = _HANDLERS.get(event.name)
         if handler is None:
             return None
-        if event.faults:
-            return "a line that is no `Key: value`"
+        if event.fault:
+            return event.fault
         return handler(self, event, moment(event.get("timestamp")))
 
     def observations(self) -> tuple[Observation, ...]:
@@ -155,7 +155,7 @@ class _Stream:
         self._legs.seen(leg, event, at)
         by_far_end = event.name == "hanguprequest"
         if leg.up:
-            self._legs.hangups.append((leg.unique, by_far_end))
+            self._legs.asked_to_end(leg, by_far_end)
             leg.ended_at = leg.ended_at or (at if by_far_end else None)
             return ""
         leg.sip_code = _sip_code(event) or leg.sip_code

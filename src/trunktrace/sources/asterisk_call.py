@@ -20,13 +20,11 @@ def observations_of(legs: Legs, reading: Reading, source: str) -> Iterator[Obser
     for leg in legs.by_id.values():
         calls.setdefault(leg.linked or leg.unique, []).append(leg)
     sides = {linked: _ends(call, reading) for linked, call in calls.items()}
-    left = _hung_up_by(legs)
     for leg in legs.by_id.values():
         linked = leg.linked or leg.unique
         ends, call = sides[linked], calls[linked]
         draft = draft_of(leg, ends, source)
-        if leg.up or leg.gave_up:
-            draft.say(hangup_source=left.get(linked))
+        draft.say(hangup_source=_hung_up_by(leg, call, legs))
         say_media(draft, leg, ends, _upstream(call, legs.peer(leg)))
         if leg.end == "callee" and draft.leg == "pstn":
             draft.attempts.append(_attempt(leg))
@@ -40,16 +38,20 @@ def _ends(call: Iterable[Leg], reading: Reading) -> Ends:
     return reading.bridge.ends(caller=names["caller"], callee=names["callee"])
 
 
-def _hung_up_by(legs: Legs) -> dict[str, str]:
-    """Who ended each call, by the id of the call; a call that Asterisk ended itself has nobody."""
-    first: dict[str, str | None] = {}
-    for unique, by_far_end in legs.hangups:
-        leg = legs.by_id[unique]
-        first.setdefault(leg.linked or unique, leg.end if by_far_end else None)
-    for leg in legs.by_id.values():
-        if leg.gave_up:
-            first.setdefault(leg.linked or leg.unique, "caller")
-    return {linked: who for linked, who in first.items() if who is not None}
+def _hung_up_by(leg: Leg, call: Iterable[Leg], legs: Legs) -> End | None:
+    """The far end that was the first to go, of those that heard each other at the end.
+
+    None where Asterisk ended the call itself, or it goes on. A caller may be connected to one
+    callee after the other.
+    """
+    if not leg.up:
+        return "caller" if leg.gave_up else None
+    partner = legs.by_id.get(leg.dialed_by or "") or legs.answered_by(leg)
+    both = {one.unique for one in (call if partner is None else (leg, partner))}
+    for unique, by_far_end in legs.hangups.get(leg.linked or leg.unique, ()):
+        if unique in both:
+            return legs.by_id[unique].end if by_far_end else None
+    return None
 
 
 def _upstream(call: list[Leg], peer: Leg | None) -> int | None:

@@ -18,7 +18,7 @@ from trunktrace.facts import End, Observation
 from trunktrace.sources.asterisk_leg import OUTCOMES
 from trunktrace.sources.asterisk_media import Times, say_quality
 from trunktrace.sources.asterisk_names import ChannelName, channel_name, number_of, unique_id
-from trunktrace.sources.asterisk_quality import Quality, pairs_of, quality_of
+from trunktrace.sources.asterisk_quality import Quality, quality_of, string_of
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
 from trunktrace.sources.lines import text_lines
@@ -245,4 +245,5 @@ def _cause(call: _Call) -> int | None:
 
 def _quality(row: _Row) -> Quality | None:
     """The quality string of the caller's channel in the user field, if the dialplan put it."""
-    return quality_of(pairs_of(row.cells.get("userfield", "")))
+    pairs = string_of(row.cells.get("userfield", ""))
+    return None if pairs is None else quality_of(pairs)

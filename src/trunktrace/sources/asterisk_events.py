@@ -20,6 +20,7 @@ MAX_LINES: Final = 512
 _KEY: Final = re.compile(r"[A-Za-z][^\s:]{0,150}")
 """`ChanVariable(PJSIP/acme-00000003)` is one too."""
 
+_CUT: Final = "the file ends within this event"
 _BANNER: Final = b"Asterisk Call Manager/"
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -31,8 +32,8 @@ class Event:
     line: int
     name: str
     fields: dict[str, str]
-    faults: bool = False
-    """Whether one of its lines is no `Key: value`."""
+    fault: str = ""
+    """Why it cannot be believed, whatever it is: it is cut, or a line of it is no `Key: value`."""
 
     def get(self, key: str) -> str | None:
         """The value under a key (in lower case), None if it is absent or empty."""
@@ -46,6 +47,7 @@ class _Block:
     line: int
     lines: list[bytes] = field(default_factory=list[bytes])
     size: int = 0
+    is_cut: bool = False
 
     def add(self, line: bytes) -> None:
         self.size += len(line) + 1
@@ -74,9 +76,7 @@ def events(data: bytes) -> Iterator[Event | Broken | None]:
         if block is None:
             block = _Block(number)
         block.add(line)
-        if not is_whole:
-            yield Broken(block.line, "the file ends within this event")
-            return
+        block.is_cut = not is_whole
     if block is not None:
         yield _event(block)
 
@@ -95,16 +95,18 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
 def _event(block: _Block) -> Event | Broken | None:
     if block.size > MAX_EVENT_BYTES:
         return Broken(block.line, "an event that is too long")
+    if block.is_cut and len(block.lines) == 1:
+        return Broken(block.line, _CUT)
     fields: dict[str, str] = {}
-    faults = False
+    fault = _CUT if block.is_cut else ""
     for line in block.lines:
         # Names of persons come in any encoding; what matters here is ASCII.
         key, colon, value = line.decode("utf-8", "replace").partition(":")
         if colon and _KEY.fullmatch(key):
             fields[key.lower()] = value.strip()
         else:
-            faults = True
+            fault = fault or "a line that is no `Key: value`"
     if "event" not in fields:
         known = not fields.keys().isdisjoint({"response", "action"})
         return None if known else Broken(block.line, "lines that are no event")
-    return Event(block.line, fields["event"].lower(), fields, faults)
+    return Event(block.line, fields["event"].lower(), fields, fault)

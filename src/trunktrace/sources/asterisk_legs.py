@@ -28,13 +28,15 @@ _MOST_DIALED: Final = 64
 class Legs:
     """Every leg by its id, and by the name of its channel; a name that comes again is the later's.
 
-    `hangups` are the ids of answered channels that were asked to end, in order, and whether their
-    far end asked.
+    `hangups` are, by the id of a call, the ids of answered channels that were asked to end, in
+    order, and whether their far end asked.
     """
 
     by_id: dict[str, Leg] = field(default_factory=dict[str, Leg])
     by_name: dict[str, Leg] = field(default_factory=dict[str, Leg])
-    hangups: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    hangups: dict[str, list[tuple[str, bool]]] = field(
+        default_factory=dict[str, list[tuple[str, bool]]]
+    )
 
     def of(self, event: Event, prefix: Literal["", "dest"] = "") -> Leg | Said:
         """The leg that an event is about; else why there is none."""
@@ -74,6 +76,12 @@ class Legs:
             leg.answered(at)
         elif state == _RINGING:
             leg.progressed(at)
+
+    def asked_to_end(self, leg: Leg, by_far_end: bool) -> None:
+        """Somebody wants an answered leg to end; of many times the first ones count."""
+        asked = self.hangups.setdefault(leg.linked or leg.unique, [])
+        if len(asked) < _MOST_DIALED:
+            asked.append((leg.unique, by_far_end))
 
     def peer(self, leg: Leg) -> Leg | None:
         """The other leg of the bridge or of the dialling; None where there is none, or several."""

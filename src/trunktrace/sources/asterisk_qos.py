@@ -15,7 +15,7 @@ from typing import Final
 from trunktrace.facts import End, Observation
 from trunktrace.sources.asterisk_media import say_quality
 from trunktrace.sources.asterisk_names import ChannelName, channel_name
-from trunktrace.sources.asterisk_quality import MAX_CHARACTERS, pairs_of, quality_of
+from trunktrace.sources.asterisk_quality import MAX_CHARACTERS, pairs_of, quality_of, string_of
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT
 from trunktrace.sources.lines import text_lines
@@ -65,14 +65,14 @@ class _Strings:
 
     def take(self, line: str, bridged: bool) -> str | None:
         """Why a string could not be read; empty if it was, None if it says nothing new."""
-        pairs = pairs_of(line)
         if _SIBLING.search(line):
             if bridged not in self.last:
                 return None
-            self.last[bridged].siblings.update(pairs)
+            self.last[bridged].siblings.update(pairs_of(line))
             return ""
-        if quality_of(pairs) is None:
-            return "a quality string without packet counts"
+        pairs = string_of(line)
+        if pairs is None:
+            return "a quality string without its packet counts"
         known = self.by_pairs.get(frozenset(pairs.items()))
         if known is not None:
             known.bridged = known.bridged and bridged

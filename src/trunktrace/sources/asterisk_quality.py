@@ -39,6 +39,9 @@ _NAMES: Final = frozenset(
         "avgrxmes",
     }
 )
+_NEVER_LAST: Final = frozenset({"lp", "rlp", "rxcount", "txcount"})
+"""`rtt` has stood behind them in every release: `txcount=16` at the end was 1689."""
+
 _BETWEEN: Final = re.compile(r"[;\s]+")
 _AROUND: Final = "\"'()<>[],"
 _NEGATIVE: Final = 2**31
@@ -139,6 +142,13 @@ def pairs_of(text: str) -> dict[str, str]:
         if name in _NAMES:
             pairs[name] = value
     return pairs
+
+
+def string_of(text: str) -> dict[str, str] | None:
+    """The pairs of a quality string; None where it is none, or may be cut within a count."""
+    pairs = pairs_of(text)
+    whole = bool(pairs) and next(reversed(pairs)) not in _NEVER_LAST
+    return pairs if whole and quality_of(pairs) is not None else None
 
 
 def quality_of(pairs: Mapping[str, str]) -> Quality | None:

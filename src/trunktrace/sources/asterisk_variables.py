@@ -10,7 +10,7 @@ from trunktrace.sources.asterisk_events import Event
 from trunktrace.sources.asterisk_leg import Leg
 from trunktrace.sources.asterisk_legs import Legs, Said
 from trunktrace.sources.asterisk_names import codec_of
-from trunktrace.sources.asterisk_quality import pairs_of, quality_of
+from trunktrace.sources.asterisk_quality import pairs_of, string_of
 from trunktrace.sources.values import count, decimal
 
 _QUALITY: Final = "rtpaudioqos"
@@ -22,7 +22,7 @@ def take_variable(legs: Legs, event: Event) -> Said:
     """Take a `VarSet` event."""
     variable, value = event.get("variable") or "", event.get("value") or ""
     lowered = variable.lower()
-    if lowered.startswith(_QUALITY):
+    if lowered.startswith(_QUALITY) and value:
         return _quality(legs, event, lowered.removeprefix(_QUALITY), value)
     if "SIP_CAUSE~" in variable:
         return _sip_cause(legs, variable, value)
@@ -37,9 +37,9 @@ def take_variable(legs: Legs, event: Event) -> Said:
 
 
 def _quality(legs: Legs, event: Event, sibling: str, value: str) -> Said:
-    pairs = pairs_of(value)
-    if sibling in ("", _BRIDGED) and quality_of(pairs) is None:
-        return "a quality string without packet counts"
+    pairs = string_of(value) if sibling in ("", _BRIDGED) else pairs_of(value)
+    if pairs is None:
+        return "a quality string without its packet counts"
     leg = legs.of(event)
     if not isinstance(leg, Leg):
         return leg

@@ -8,12 +8,15 @@ from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.facts import End
+from trunktrace.redaction import Redaction
 from trunktrace.sip.headers import header_attribute
+from trunktrace.sip.participant import RULE_ID
 from trunktrace.sip.uris import parse_host
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.hep_hop import CLOCK_STEP_S, Hop, Seen, Transaction
 from trunktrace.sources.hep_link import Call
+from trunktrace.sources.identity import identities_differ
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.values import milliseconds_between
 from trunktrace.timeline import Attempt
@@ -123,9 +126,17 @@ def _say_parties(draft: Draft, part: Part) -> None:
             if one is not None:
                 for party in (one.sender, one.receiver):
                     draft.hide(party.text, party.user)
+                draft.hide(*one.said.identities.values())
     message = part.decisive.invitation()
-    if message is not None:
-        draft.say(caller_number=message.sender.text, callee_number=message.receiver.text)
+    if message is None:
+        return
+    draft.say(caller_number=message.sender.text, callee_number=message.receiver.text)
+    session = (message.said.session_id or "").partition(";")[0].strip()
+    draft.say(session_id=session if session.strip("0") else None)
+    if part.end == "caller" and draft.leg == "pstn":
+        told = {header_attribute(name): text for name, text in message.said.identities.items()}
+        told |= {header_attribute("From"): message.sender.text, RULE_ID: "inbound"}
+        draft.identity_differs = identities_differ(told, Redaction())
 
 
 def _deciding(part: Part) -> Transaction | None:

@@ -20,7 +20,7 @@ from trunktrace.sources.sbc_rows import found_delimiter
 LOOKED_AT: Final = 64 * 1024
 """Bytes of a file that are looked at; a JSON body of more is looked at as a whole."""
 
-_LINES: Final = 60
+_LINES: Final = 500
 _BODIES: Final = 20
 _MOST: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -41,6 +41,27 @@ def kind_of(data: bytes) -> str | None:
         or _of_forms(head)
         or _of_csv(head)
     )
+
+
+def kinds_of(data: bytes) -> tuple[str, ...]:
+    """Every source that a file is of: a syslog may hold the lines of several programs of one host.
+
+    Empty if nobody knows. Such a log is looked at as a whole.
+    """
+    kind = kind_of(data)
+    if kind is not None and kind not in _IN_SYSLOG:
+        return (kind,)
+    others = [name for name, marked in _IN_SYSLOG.items() if name != kind and marked.search(data)]
+    return (kind, *others) if kind is not None else tuple(others)
+
+
+_IN_SYSLOG: Final[Mapping[str, re.Pattern[bytes]]] = {
+    "kamailio-acc": re.compile(rb"\bkamailio\[\d+\]: [^\n]{0,256}?(?:\bACC: |log_write_cdr\(\): )"),
+    "kamailio-acc-json": re.compile(rb"\bjson_acc\[\d+\]: \{"),
+    "opensips-acc": re.compile(rb"\bopensips\[\d+\]: [^\n]{0,256}?\bACC: "),
+    "rtpengine": re.compile(rb"\brtpengine\[\d+\]: "),
+}
+"""Programs that write to syslog, by a line of theirs. Each reader passes over the others' lines."""
 
 
 # Packets ----------------------------------------------------------------------------------------

@@ -171,8 +171,8 @@ STATUS: Final = {
 }
 """Acct-Status-Type by the names that servers write (RFC 2866 section 5.1)."""
 
-METHODS: Final = {1: "INVITE", 2: "CANCEL", 3: "ACK", 4: "BYE"}
-"""Sip-Method by number (RFC draft-sterman, as Kamailio's dictionary has it)."""
+METHODS: Final = {1: "INVITE", 2: "CANCEL", 4: "ACK", 8: "BYE"}
+"""Sip-Method by number, as Kamailio's documentation on RADIUS has it."""
 
 _UNNAMED: Final = re.compile(
     r"(?:attr-26[.-](\d{1,9})[.-](\d{1,3})|vendor-(\d{1,9})-attr-(\d{1,3}))"

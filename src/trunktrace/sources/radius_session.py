@@ -19,22 +19,20 @@ from trunktrace.windows import MediaDirection
 
 Kind = Literal["oracle", "proxy", "gateway"]
 _MOST_PERSONS: Final = 48
-_PERSONS: Final = (
+_PERSONS: Final = frozenset({
     "user-name",
     "calling-station-id",
     "called-station-id",
     "acme-p-asserted-id",
     "acme-sip-diversion",
-    "acme-primary-routing-number",
-    "acme-egress-final-routing-number",
     "sip-translated-request-uri",
     "sip-rpid",
     "gw-rxd-cdn",
     "gw-rxd-cgn",
     "gw-final-xlated-cdn",
     "gw-final-xlated-cgn",
-)
-"""Attributes that hold a number or a SIP user."""
+})  # fmt: skip
+"""Attributes that hold a number or a SIP user, besides those that have `number` in their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,8 @@ class Session:
         connect = gateway_time(whole.text("h323-connect-time"), zone)
         end = gateway_time(whole.text("h323-disconnect-time"), zone)
         talked = whole.number("acct-session-time")
+        if connect is not None and connect == end and not talked:
+            connect = None  # gateways write the end there when nobody answered
         if end is None and connect is not None and talked and self.complete:
             end = connect + talked
         return Times(gateway_time(whole.text("h323-setup-time"), zone), connect, end)
@@ -105,8 +105,13 @@ class Session:
         return draft
 
     def _persons(self) -> list[str]:
-        told = (one for record in self.records for name in _PERSONS
-                for one in record.attributes.get(name, ()))  # fmt: skip
+        told = (
+            one
+            for record in self.records
+            for name, values in record.attributes.items()
+            if name in _PERSONS or "number" in name
+            for one in values
+        )
         return list(dict.fromkeys(told))[:_MOST_PERSONS]
 
     def tell_times(self, draft: Draft, times: Times) -> None:

@@ -98,6 +98,10 @@ def _first_codec(text: str) -> str:
     return mapped[1] if mapped else f"{name}/{rate}" if name else ""
 
 
+_Measures = dict[str, object]
+_NOTHING: Final[_Measures] = {}
+
+
 class _Media:
     """Both directions of one call."""
 
@@ -120,32 +124,37 @@ class _Media:
         self._way("callee", back)
 
     def _way(self, sender: End, way: Way) -> None:
-        """What one end sent, and what the other one heard of it."""
+        """What one end sent, and what the other one heard of it.
+
+        A count that stops before the end has a window of its own, to where it stops.
+        """
         listener = _OTHER[sender]
-        sent: dict[str, object] = {"packet_count": way.received}
-        heard: dict[str, object] = {"packet_count": way.received}
-        if way.before is not None and way.after is not None and way.received is not None:
-            sent["loss_ratio"], heard["loss_ratio"] = way.before_ratio, way.after_ratio
-            if way.lost is not None:
-                sent["lost_count"], heard["lost_count"] = way.before, way.after
-            heard["packet_count"] = max(0, way.received - way.after)
-            if way.after and not way.counted:
-                del heard["packet_count"]
-        elif way.ratio is not None:
-            heard = {"lost_count": way.lost, "loss_ratio": way.ratio}
-        told = self._call.heard_by(self._sides[listener])
-        if told is not None and told.average is not None:
-            heard |= _quality(told.average)
-        method: LossMethod = "counted" if way.counted and way.before is not None else "derived"
         last = self._sides[sender].last_packet if way.received else None
-        self._total(sender, self._ends.sent_by(sender), sent, method, last)
-        self._total(listener, self._ends.sent_to(listener), heard, method, last)
+        told = self._call.heard_by(self._sides[listener])
+        quality = (
+            _quality(told.average) if told is not None and told.average is not None else _NOTHING
+        )
+        places: tuple[tuple[End, MediaDirection, _Measures, _Measures], ...] = (
+            (sender, self._ends.sent_by(sender), *_measures_at_sender(way)),
+            (listener, self._ends.sent_to(listener), *_measures_at_listener(way, quality)),
+        )
+        method: LossMethod = "counted" if way.counted and way.before is not None else "derived"
+        for end, direction, whole, loss in places:
+            if way.until is None:
+                self._say(end, direction, whole | loss, method, last)
+            else:
+                self._say(end, direction, whole, method, last)
+                self._say(end, direction, loss, method, way.until)
         self._reports(sender, way)
 
-    def _total(
-        self, end: End, direction: MediaDirection, measures: dict[str, object], method: LossMethod,
+    def _say(
+        self,
+        end: End,
+        direction: MediaDirection,
+        measures: dict[str, object],
+        method: LossMethod,
         last: float | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         draft = self._drafts[end]
         start, stop = self._call.created, last or self._call.ended
         if start is not None and stop is not None and stop >= start:
@@ -177,6 +186,28 @@ class _Media:
             else:
                 measures = {**quality, "loss_ratio": loss}
                 here.saw(here.leg, to, start, report.at, measures, "derived")
+
+
+def _measures_at_sender(way: Way) -> tuple[_Measures, _Measures]:
+    """What came of an end in the whole call, and what was lost of it before rtpengine."""
+    lost = way.before if way.lost is not None else None
+    return {"packet_count": way.received}, {"lost_count": lost, "loss_ratio": way.before_ratio}
+
+
+def _measures_at_listener(way: Way, quality: _Measures) -> tuple[_Measures, _Measures]:
+    """What went to an end, and what of it was lost behind rtpengine (anywhere, if unknown where).
+
+    Where it counted to the end, the packets are those that it got.
+    """
+    if way.before is None:
+        told = way.ratio is not None
+        count = None if told else way.received
+        return {"packet_count": count} | quality, {"lost_count": way.lost, "loss_ratio": way.ratio}
+    arrived = way.received
+    if way.after and arrived is not None:
+        arrived = max(0, arrived - way.after) if way.counted and way.until is None else None
+    lost = way.after if way.lost is not None else None
+    return {"packet_count": arrived} | quality, {"lost_count": lost, "loss_ratio": way.after_ratio}
 
 
 def _began(before: float | None, at: float) -> float:

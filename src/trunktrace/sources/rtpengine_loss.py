@@ -19,6 +19,7 @@ LEAST_SLACK: Final = 15
 """Packets by which two ends differ without any loss: one starts and stops some 0.3 s later."""
 
 _FEWEST_REPORTS: Final = 3
+_SHORTEST_SHARE: Final = 0.2
 _NEGATIVE: Final = 1 << 23
 """From here on a count of 24 bits is a negative one (RFC 3550, section 6.4.1)."""
 
@@ -32,14 +33,15 @@ class Way:
 
     `lost` is what the hearing end counted as missing, `ratio` the share of it; `before` of them
     were lost on the way to rtpengine, `after` behind it, each with its share: all four None where
-    the place is not known. `counted` is whether the end's count was believed and reaches to the
-    end of the call.
+    the place is not known. `counted` is whether the end's count was believed; it then reaches to
+    `until` (unix seconds), or to the end of the call where that is None.
     """
 
     received: int | None = None
     lost: int | None = None
     ratio: float | None = None
     counted: bool = False
+    until: float | None = None
     before: int | None = None
     after: int | None = None
     before_ratio: float | None = None
@@ -50,23 +52,33 @@ class Way:
 class _Told:
     """What one end reported of the packets of the other.
 
-    `ratio` is of the packets received here where they were counted (`lost`), else of all.
+    `ratio` is of all packets where `lost` was not believed. `share` is the part of the packets that
+    the count has seen, `until` the time to which it reaches.
     """
 
     received: int | None
-    lost: int | None
-    ratio: float | None
-    counted: bool
+    lost: int | None = None
+    ratio: float | None = None
+    share: float = 1.0
+    until: float | None = None
 
     @property
     def missing(self) -> int | None:
         """Packets missing by the end of the call, as far as can be said."""
+        if self.lost is not None:
+            return round(self.lost / self.share)
         if self.received is None or self.ratio is None:
             return None
-        if self.counted:
-            return self.lost
-        # Of what was received here, a loss behind rtpengine takes this share.
         return round(self.ratio * self.received)
+
+    def share_of(self, part: int, *, behind: bool) -> float:
+        """The share of a part of the lost packets, on the way to rtpengine or behind it."""
+        if part == 0 or self.received is None:
+            return 0.0
+        if self.lost is None and self.ratio is not None and part == self.missing:
+            return self.ratio
+        here = self.received * self.share
+        return min(1.0, part / (here if behind else here + part))
 
 
 def ways(
@@ -95,20 +107,21 @@ def _told(sender: Side, heard: Heard | None, created: float | None, *, doubtful:
     """
     received = sender.packet_count
     if heard is None or not received:
-        return _Told(received, None, None, False)
+        return _Told(received)
     percents = [one.loss_percent for one in heard.reports if one.loss_percent is not None]
     lost = heard.lost_count
     if lost is not None and lost < _NEGATIVE:
-        ratio = lost / (received * _reported_share(heard, sender, created))
-        if not (doubtful or lost == 0) or _fits(ratio / (1.0 + ratio), percents):
-            return _Told(received, lost, ratio, _reaches_the_end(heard, sender))
+        share, until = _reach(heard, sender, created)
+        ratio = lost / (received * share + lost)
+        if not (doubtful or lost == 0) or _fits(ratio, percents):
+            return _Told(received, lost, share=share, until=until)
     if len(percents) >= _FEWEST_REPORTS:
-        return _Told(received, None, _mean_ratio(percents), False)
+        return _Told(received, ratio=_mean_ratio(percents))
     average = heard.average
     percent = average.loss_percent if average is not None else None
     if average is not None and percent is not None and (percent or average.mos):
-        return _Told(received, None, loss_of_percent(float(percent)), False)
-    return _Told(received, None, None, False)
+        return _Told(received, ratio=loss_of_percent(float(percent)))
+    return _Told(received)
 
 
 def _fits(ratio: float, percents: list[int]) -> bool:
@@ -125,23 +138,19 @@ def _mean_ratio(percents: list[int]) -> float:
     return round(cut / len(percents) / 100.0, 6)
 
 
-def _reaches_the_end(heard: Heard, sender: Side) -> bool:
-    last = _last_report(heard)
-    return last is None or sender.last_packet is None or last >= sender.last_packet - 1.0
+def _reach(heard: Heard, sender: Side, created: float | None) -> tuple[float, float | None]:
+    """The part of the packets that the last report has seen, and when that was.
 
-
-def _reported_share(heard: Heard, sender: Side, created: float | None) -> float:
-    """The part of the packets that the last report has seen: it comes up to 5 s before the end."""
-    last = _last_report(heard)
+    It comes up to 5 s before the end; (1.0, None) where it is as late as the last packet.
+    """
+    last = heard.reports[-1].at if heard.reports else None
     if last is None or sender.last_packet is None or created is None:
-        return 1.0
+        return 1.0, None
     length = sender.last_packet - created
     share = (last - created) / length if length > 0 else 1.0
-    return share if 0.2 <= share < 1.0 else 1.0
-
-
-def _last_report(heard: Heard) -> float | None:
-    return heard.reports[-1].at if heard.reports else None
+    if last >= sender.last_packet - 1.0 or share < _SHORTEST_SHARE:
+        return 1.0, None
+    return share, last
 
 
 def _before(forth: _Told, back: _Told) -> tuple[int | None, int | None]:
@@ -189,32 +198,24 @@ def _corner(fewer: int, forth: int, back: int, slack: int) -> tuple[int | None, 
 
 
 def _way(told: _Told, before: int | None) -> Way:
-    lost = told.lost if told.lost is not None else told.missing
-    if before is None or lost is None or told.received is None:
-        return Way(told.received, told.lost, _share(told, behind=False), told.counted)
-    before = min(before, lost)
+    missing = told.missing
+    counted = told.lost is not None
+    if before is None or missing is None:
+        ratio = told.ratio if told.lost is None else told.share_of(told.lost, behind=False)
+        return Way(told.received, told.lost, ratio, counted, told.until)
+    lost = missing if told.lost is None else told.lost
+    if before == missing:
+        before = lost
+    elif told.lost is not None:
+        before = min(lost, round(before * told.share))
     return Way(
         told.received,
         told.lost,
-        _share(told, behind=False),
-        told.counted,
+        told.share_of(lost, behind=False),
+        counted,
+        told.until,
         before,
         lost - before,
-        _share_of(told, before, lost, behind=False),
-        _share_of(told, lost - before, lost, behind=True),
+        told.share_of(before, behind=False),
+        told.share_of(lost - before, behind=True),
     )
-
-
-def _share(told: _Told, *, behind: bool) -> float | None:
-    """The ratio of packets that were sent on this way; behind rtpengine those it had received."""
-    if told.ratio is None or told.lost is None or behind:
-        return None if told.ratio is None else min(1.0, told.ratio)
-    return told.ratio / (1.0 + told.ratio)
-
-
-def _share_of(told: _Told, part: int, lost: int, *, behind: bool) -> float | None:
-    if part == 0 or told.received is None:
-        return 0.0
-    if part == lost and not told.counted:
-        return _share(told, behind=behind)
-    return min(1.0, part / (told.received + (0 if behind else part)))

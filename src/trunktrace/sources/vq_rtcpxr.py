@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, tzinfo
 from typing import Final
 
 from trunktrace import conventions as c
@@ -88,8 +89,8 @@ def why_broken(report: Report) -> str | None:
     return "Timestamps: STOP before START" if start and stop and stop < start else None
 
 
-def _times(section: Section) -> tuple[float | None, float | None]:
-    return iso_time(section.get("START")), iso_time(section.get("STOP"))
+def _times(section: Section, zone: tzinfo = UTC) -> tuple[float | None, float | None]:
+    return iso_time(section.get("START"), zone), iso_time(section.get("STOP"), zone)
 
 
 def _observation(group: list[Report], reading: Reading, source: str) -> Observation:
@@ -107,15 +108,20 @@ def _observation(group: list[Report], reading: Reading, source: str) -> Observat
     draft.complete = any(one.kind == "session" for one in group)
     for report in group:
         _persons(draft, report)
-        _take(draft, report, ends.leg(end), heard, told)
+        _take(draft, report, (ends.leg(end), heard, told), reading.zone)
     return draft.build()
 
 
 def _take(
-    draft: Draft, report: Report, leg: Leg, heard: MediaDirection, told: MediaDirection
+    draft: Draft,
+    report: Report,
+    place: tuple[Leg, MediaDirection, MediaDirection],
+    zone: tzinfo,
 ) -> None:
+    """State a report; `place` is its leg, what the reporter hears, and what it was told."""
+    leg, heard, told = place
     local = report.local or {}
-    start, stop = _times(local)
+    start, stop = _times(local, zone)
     if start is not None:
         draft.start = start if draft.start is None else min(draft.start, start)
     if stop is not None:
@@ -126,7 +132,7 @@ def _take(
     _codec(draft, local if "PD" in local or "PT" in local else report.remote or local)
     _heard(draft, local, leg, heard, (start, stop))
     if report.remote is not None:
-        begin, end = _times(report.remote)
+        begin, end = _times(report.remote, zone)
         _heard(draft, report.remote, leg, told, (begin or start, end or stop))
 
 

@@ -161,3 +161,30 @@ def losses(records: list[Record], leg: str, direction: str) -> list[tuple[float,
         for each in windows(records, leg, direction)
         if measure(each, "loss_ratio") is not None
     ]
+
+
+def same(one: list[Record], other: list[Record]) -> None:
+    """The same records in any order."""
+
+    def ordered(records: list[Record]) -> list[str]:
+        return sorted(json.dumps(each, sort_keys=True) for each in records)
+
+    assert ordered(one) == ordered(other)
+
+
+OUTCOMES = {
+    404: "invalid_number",
+    480: "no_answer",
+    484: "invalid_number",
+    486: "busy",
+    487: "canceled",
+    488: "failed",
+    500: "failed",
+    503: "congestion",
+    504: "timeout",
+    600: "busy",
+    603: "rejected",
+    604: "invalid_number",
+    608: "blocked",
+}
+"""Final codes and what becomes of the call, by telephony.md B.1."""
