@@ -43,6 +43,7 @@ ODD_VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 _NUMBER = re.compile(rb"\d+(?:\.\d+)?")
 _PIECES = re.compile(rb"[^,;&|\n\t ]*[,;&|\n\t ]?")
+_NOTHING = b"\xef\xbb\xbf \t\r\v\f,:[]\x00"
 _PERSON = re.compile(r"(?:\+|%2B)(\d{10,15})")
 _HEX_LINE = re.compile(rb"[0-9A-Fa-f]{24,}\s*")
 
@@ -63,10 +64,9 @@ class Broken:
         return bool(said) or self._is_empty()
 
     def _is_empty(self) -> bool:
-        """Whether it holds no record at all: blanks, remarks between packets, an empty list."""
-        lines = (line.strip(b"\xef\xbb\xbf \t\r\v\f,\x00") for line in self.data.split(b"\n"))
-        kept = [line for line in lines if line and not line.startswith(b"#")]
-        return kept in ([], [b"[]"])
+        """Whether it holds no record at all: blanks, remarks between packets, empty lists."""
+        lines = (line.strip(_NOTHING) for line in self.data.split(b"\n"))
+        return not any(line and not line.startswith(b"#") for line in lines)
 
     def in_clear(self, parsed: Parsed) -> list[str]:
         """Numbers of the original's persons that stand in what was read."""

@@ -40,7 +40,8 @@ def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they came."""
     room = _Room()
     broken, ignored = take_in_order(data, _key_of, room.take)
-    return Parsed(tuple(room.observations()), broken, ignored)
+    told = tuple(room.observations())
+    return Parsed(told, broken, ignored if told else ignored + room.taken)
 
 
 def _key_of(record: Record) -> Key | None:
@@ -58,9 +59,15 @@ class _Room:
         self._speaking: list[tuple[float, float | None]] = []
         self._agent: str | None = None
         self._last_at = 0.0
+        self.taken = 0
 
     def take(self, record: Record) -> str | None:
         """Why the record could not be read; empty if it was, None if it says nothing of a call."""
+        reason = self._take(record)
+        self.taken += reason == ""
+        return reason
+
+    def _take(self, record: Record) -> str | None:
         at, event = time_in(record, "t"), text_in(record, "event")
         if at is None:
             return "no time under `t`"

@@ -35,7 +35,8 @@ def parse(data: bytes) -> Parsed:
     """Every call leg of a log, in the order in which they began."""
     log = BridgeLog()
     broken, ignored = take_in_order(data, _key_of, log.take)
-    return Parsed(tuple(log.rest()), broken, ignored)
+    told = tuple(log.rest())
+    return Parsed(told, broken, ignored + log.unsaid)
 
 
 class BridgeLog:
@@ -49,9 +50,19 @@ class BridgeLog:
         self._told: dict[str, None] = {}
         self._given_up: list[BridgeCall] = []
         self._now: float | None = None
+        self._taken: dict[str, int] = {}
+        self.unsaid = 0
+        """Lines of calls that are over, and of which nothing can be said."""
 
     def take(self, record: Record) -> str | None:
         """Why the line could not be read; empty if it was, None if it says nothing of a call."""
+        reason = self._take(record)
+        call_id = text_in(record, "callID")
+        if reason == "" and call_id is not None:
+            self._taken[call_id] = self._taken.get(call_id, 0) + 1
+        return reason
+
+    def _take(self, record: Record) -> str | None:
         call_id = text_in(record, "callID")
         if call_id is None or not call_id.startswith(CALL_ID_PREFIX) or call_id in self._told:
             return None
@@ -69,6 +80,7 @@ class BridgeLog:
         if call.is_reinvite:
             # A re-INVITE is logged under an id of its own, and is no call.
             del self._calls[call_id]
+            self.unsaid += self._taken.pop(call_id, 0)
             return None
         return ""
 
@@ -101,8 +113,11 @@ class BridgeLog:
         for call_id in call_ids:
             call = self._calls.pop(call_id)
             self._tell(call_id)
+            taken = self._taken.pop(call_id, 0)
             if call.says_something:
                 yield call.observation()
+            else:
+                self.unsaid += taken
 
     def _tell(self, call_id: str) -> None:
         """Remember for a while that this call was given: a late line must not give it again."""
@@ -116,6 +131,7 @@ class BridgeLog:
             if len(self._calls) >= MOST_CALLS:
                 oldest = next(iter(self._calls))
                 self._given_up.append(self._calls.pop(oldest))
+                self._taken.pop(oldest, None)
                 self._tell(oldest)
             call = self._calls[call_id] = BridgeCall(NAME, call_id)
         return call

@@ -78,6 +78,7 @@ def parse(data: bytes) -> Parsed:
         reasons: set[str] = set()
         spans = list(_spans_of(record, reasons))
         broken += [Broken(number, reason) for reason in sorted(reasons)]
+        ignored += not spans and not reasons
         for span in spans:
             trace = traces.get(span.trace_id)
             if trace is None:

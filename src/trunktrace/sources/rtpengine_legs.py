@@ -124,27 +124,20 @@ class _Media:
         self._way("callee", back)
 
     def _way(self, sender: End, way: Way) -> None:
-        """What one end sent, and what the other one heard of it.
-
-        A count that stops before the end has a window of its own, to where it stops.
-        """
+        """What one end sent, and what the other one heard of it."""
         listener = _OTHER[sender]
         last = self._sides[sender].last_packet if way.received else None
         told = self._call.heard_by(self._sides[listener])
         quality = (
             _quality(told.average) if told is not None and told.average is not None else _NOTHING
         )
-        places: tuple[tuple[End, MediaDirection, _Measures, _Measures], ...] = (
-            (sender, self._ends.sent_by(sender), *_measures_at_sender(way)),
-            (listener, self._ends.sent_to(listener), *_measures_at_listener(way, quality)),
+        places: tuple[tuple[End, MediaDirection, _Measures], ...] = (
+            (sender, self._ends.sent_by(sender), _measures_at_sender(way)),
+            (listener, self._ends.sent_to(listener), _measures_at_listener(way) | quality),
         )
         method: LossMethod = "counted" if way.counted and way.before is not None else "derived"
-        for end, direction, whole, loss in places:
-            if way.until is None:
-                self._say(end, direction, whole | loss, method, last)
-            else:
-                self._say(end, direction, whole, method, last)
-                self._say(end, direction, loss, method, way.until)
+        for end, direction, measures in places:
+            self._say(end, direction, measures, method, last)
         self._reports(sender, way)
 
     def _say(
@@ -188,26 +181,25 @@ class _Media:
                 here.saw(here.leg, to, start, report.at, measures, "derived")
 
 
-def _measures_at_sender(way: Way) -> tuple[_Measures, _Measures]:
-    """What came of an end in the whole call, and what was lost of it before rtpengine."""
+def _measures_at_sender(way: Way) -> _Measures:
+    """What came of an end, and what was lost of it before rtpengine."""
     lost = way.before if way.lost is not None else None
-    return {"packet_count": way.received}, {"lost_count": lost, "loss_ratio": way.before_ratio}
+    return {"packet_count": way.received, "lost_count": lost, "loss_ratio": way.before_ratio}
 
 
-def _measures_at_listener(way: Way, quality: _Measures) -> tuple[_Measures, _Measures]:
+def _measures_at_listener(way: Way) -> _Measures:
     """What went to an end, and what of it was lost behind rtpengine (anywhere, if unknown where).
 
-    Where it counted to the end, the packets are those that it got.
+    Where the end counted to the last packet, the packets are those that it got.
     """
     if way.before is None:
-        told = way.ratio is not None
-        count = None if told else way.received
-        return {"packet_count": count} | quality, {"lost_count": way.lost, "loss_ratio": way.ratio}
+        count = way.received if way.ratio is None else None
+        return {"packet_count": count, "lost_count": way.lost, "loss_ratio": way.ratio}
     arrived = way.received
     if way.after and arrived is not None:
-        arrived = max(0, arrived - way.after) if way.counted and way.until is None else None
+        arrived = max(0, arrived - way.after) if way.counted else None
     lost = way.after if way.lost is not None else None
-    return {"packet_count": arrived} | quality, {"lost_count": lost, "loss_ratio": way.after_ratio}
+    return {"packet_count": arrived, "lost_count": lost, "loss_ratio": way.after_ratio}
 
 
 def _began(before: float | None, at: float) -> float:

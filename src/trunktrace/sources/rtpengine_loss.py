@@ -33,15 +33,14 @@ class Way:
 
     `lost` is what the hearing end counted as missing, `ratio` the share of it; `before` of them
     were lost on the way to rtpengine, `after` behind it, each with its share: all four None where
-    the place is not known. `counted` is whether the end's count was believed; it then reaches to
-    `until` (unix seconds), or to the end of the call where that is None.
+    the place is not known. `counted` is whether the end's count was believed and is known to
+    reach to the end of the call.
     """
 
     received: int | None = None
     lost: int | None = None
     ratio: float | None = None
     counted: bool = False
-    until: float | None = None
     before: int | None = None
     after: int | None = None
     before_ratio: float | None = None
@@ -53,14 +52,14 @@ class _Told:
     """What one end reported of the packets of the other.
 
     `ratio` is of all packets where `lost` was not believed. `share` is the part of the packets that
-    the count has seen, `until` the time to which it reaches.
+    the count has seen, `is_whole` whether these are known to be all.
     """
 
     received: int | None
     lost: int | None = None
     ratio: float | None = None
     share: float = 1.0
-    until: float | None = None
+    is_whole: bool = False
 
     @property
     def missing(self) -> int | None:
@@ -111,10 +110,10 @@ def _told(sender: Side, heard: Heard | None, created: float | None, *, doubtful:
     percents = [one.loss_percent for one in heard.reports if one.loss_percent is not None]
     lost = heard.lost_count
     if lost is not None and lost < _NEGATIVE:
-        share, until = _reach(heard, sender, created)
+        share, is_whole = _reach(heard, sender, created)
         ratio = lost / (received * share + lost)
         if not (doubtful or lost == 0) or _fits(ratio, percents):
-            return _Told(received, lost, share=share, until=until)
+            return _Told(received, lost, share=share, is_whole=is_whole)
     if len(percents) >= _FEWEST_REPORTS:
         return _Told(received, ratio=_mean_ratio(percents))
     average = heard.average
@@ -138,19 +137,19 @@ def _mean_ratio(percents: list[int]) -> float:
     return round(cut / len(percents) / 100.0, 6)
 
 
-def _reach(heard: Heard, sender: Side, created: float | None) -> tuple[float, float | None]:
-    """The part of the packets that the last report has seen, and when that was.
+def _reach(heard: Heard, sender: Side, created: float | None) -> tuple[float, bool]:
+    """The part of the packets that the last report has seen, and whether it is known to be all.
 
-    It comes up to 5 s before the end; (1.0, None) where it is as late as the last packet.
+    That report comes up to 5 s before the end.
     """
     last = heard.reports[-1].at if heard.reports else None
     if last is None or sender.last_packet is None or created is None:
-        return 1.0, None
+        return 1.0, False
     length = sender.last_packet - created
     share = (last - created) / length if length > 0 else 1.0
-    if last >= sender.last_packet - 1.0 or share < _SHORTEST_SHARE:
-        return 1.0, None
-    return share, last
+    if last >= sender.last_packet - 1.0:
+        return 1.0, True
+    return (share if share >= _SHORTEST_SHARE else 1.0), False
 
 
 def _before(forth: _Told, back: _Told) -> tuple[int | None, int | None]:
@@ -199,10 +198,10 @@ def _corner(fewer: int, forth: int, back: int, slack: int) -> tuple[int | None, 
 
 def _way(told: _Told, before: int | None) -> Way:
     missing = told.missing
-    counted = told.lost is not None
+    counted = told.lost is not None and told.is_whole
     if before is None or missing is None:
         ratio = told.ratio if told.lost is None else told.share_of(told.lost, behind=False)
-        return Way(told.received, told.lost, ratio, counted, told.until)
+        return Way(told.received, told.lost, ratio, counted)
     lost = missing if told.lost is None else told.lost
     if before == missing:
         before = lost
@@ -213,7 +212,6 @@ def _way(told: _Told, before: int | None) -> Way:
         told.lost,
         told.share_of(lost, behind=False),
         counted,
-        told.until,
         before,
         lost - before,
         told.share_of(before, behind=False),

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-_INTEGER: Final = re.compile(r"[+-]?\d{1,18}")
-_DECIMAL: Final = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?")
-_LATEST_UNIX_S: Final = 1e11
+_INTEGER: Final = re.compile(r"-?\d{1,18}")
+_DECIMAL: Final = re.compile(r"-?(?:\d{1,18}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,3})?")
+_LATEST_UNIX_S: Final = 4_102_444_800.0
+"""2100-01-01: a greater number is no time, but a number of something else."""
 _LONGEST_TIME: Final = 64
 
 
