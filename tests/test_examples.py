@@ -98,3 +98,17 @@ def _objects(text: str):
         yield found
         while at < len(text) and text[at].isspace():
             at += 1
+
+
+def test_what_the_trunk_said_prints_each_leg() -> None:
+    """The program runs; the loss stands on the agent's side of the proxy, once, and counted."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "05_what_the_trunk_said" / "main.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "kamailio-acc trunk trunk.carrier=acme, sip.response.status_code=200" in done.stdout
+    assert done.stdout.count("out  5.45% lost (counted)") == 1
+    assert "5555501" not in done.stdout
