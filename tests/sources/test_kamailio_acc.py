@@ -142,6 +142,19 @@ def test_no_score_where_nothing_was_measured(source: str) -> None:
     assert not any(one.windows or one.untimed for one in told.observations)
 
 
+@BOTH
+def test_zeros_where_nothing_was_measured(source: str) -> None:
+    """A MOS of 0 is unknown, and so is the loss of 0 beside it; a loss that is not 0 is told."""
+    data = _data(source, "03-loss5-proxy-to-caller").decode()
+    for name in ("mos_avg_a", "mos_avg_b", "rtt_avg_a", "rtt_avg_b"):
+        data = re.sub(rf'({name}"?[=:] ?"?)[\d.]+', r"\g<1>0", data)
+    told = legs(parse(source, data.encode()))
+    (window,) = told["caller"].windows
+    assert (window.mos, window.mos_algorithm, window.rtt_ms) == (None, None, None)
+    assert window.loss_ratio == 0.059
+    assert not told["callee"].windows
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_every_line_is_accounted_for(call: str) -> None:
     """The script's own line is ignored, and nothing is broken."""

@@ -7,6 +7,7 @@ after the other. One that is broken does not take the next one with it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Final, cast
 from urllib.parse import parse_qsl
@@ -23,7 +24,7 @@ MAX_FORM_BYTES: Final = 64 * 1024
 _MAX_FIELDS: Final = 512
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = " \t\r\n\v\f,"
-_BETWEEN: Final = _BLANK + "[]"
+_BETWEEN: Final = re.compile(r"[ \t\r\n\v\f,\[\]]*")
 """What may stand between bodies; the brackets are those of a list of them."""
 
 _DECODER: Final = json.JSONDecoder(parse_constant=lambda _constant: None)
@@ -37,7 +38,8 @@ def bodies(data: bytes) -> Iterator[Body]:
     text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
     at = line = line_end = opened = 0
     while True:
-        begin = _skip(text, at)
+        found_at = _BETWEEN.match(text, at)
+        begin = found_at.end() if found_at else at
         line += text.count("\n", at, begin)
         opened += text.count("[", at, begin) - text.count("]", at, begin)
         if begin == len(text):
@@ -56,12 +58,6 @@ def bodies(data: bytes) -> Iterator[Body]:
         at = end
     if opened:
         yield line + 1, Broken(line + 1, "a list that does not end as it begins")
-
-
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _BETWEEN:
-        at += 1
-    return at
 
 
 def _alone(text: str, begin: int, end: int, line: int) -> Record | Broken | None:
