@@ -43,6 +43,7 @@ from trunktrace.sources.table import SOURCES, Source  # noqa: E402
 SLOWEST_S: Final = 0.010
 MEASURED_AGAIN: Final = 3
 FEW: Final = 0.01
+LONGEST_BYTES: Final = 256 * 1024
 PIECE: Final = 2_000
 KEPT_OF_A_KIND: Final = 3
 
@@ -119,10 +120,11 @@ def _each(took: float, record: Broken, parsed: Parsed) -> float:
     """Seconds of one record.
 
     A change can make thousands of broken ones out of one: those that came to it count little, lest
-    a slow one hides behind them.
+    a slow one hides behind them. What is longer than any reader takes is more than one.
     """
     told = len(parsed.observations) + len(parsed.broken) + parsed.ignored
-    return took / (record.parts + FEW * max(0, told - record.parts))
+    parts = max(record.parts, -(-len(record.data) // LONGEST_BYTES))
+    return took / (parts + FEW * max(0, told - parts))
 
 
 def _again(source: Source, record: Broken) -> float:

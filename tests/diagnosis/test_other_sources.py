@@ -59,9 +59,9 @@ def modes_of(*files: Path) -> set[str]:
 EXPECTED = {
     "asterisk/01-clean": (set(), "answered", "none"),
     "asterisk/02-busy-486": ({"call_setup_failure"}, "busy", "callee"),
-    "asterisk/03-one-way": ({"one_way_audio"}, "answered", "carrier"),
+    "asterisk/03-one-way": ({"one_way_audio"}, "answered", None),
     "freeswitch/01-clean": (set(), "answered", "none"),
-    "freeswitch/02-loss5-caller-in": ({"media_degradation"}, "answered", "carrier"),
+    "freeswitch/02-loss5-caller-in": ({"media_degradation"}, "answered", None),
     "freeswitch/03-busy-486": ({"call_setup_failure"}, "busy", "callee"),
 }
 
@@ -74,6 +74,22 @@ def test_a_call_of_a_pbx_is_one_call_with_its_truth(name):
     modes, outcome, fault = EXPECTED[name]
     assert (rig.modes(told), told["outcome"], told["fault"]) == (modes, outcome, fault)
     assert told["facts"][c.SIP_RESPONSE_STATUS_CODE] == truth(CAPTURES / name)["sip_code"]
+
+
+@pytest.mark.parametrize(
+    "name, bridge, fault",
+    [
+        ("asterisk/03-one-way", "acme-east", "carrier"),
+        ("asterisk/03-one-way", "carrier-in", None),
+        ("freeswitch/02-loss5-caller-in", "acme-east", "carrier"),
+        ("freeswitch/02-loss5-caller-in", "192.0.2.101", "network"),
+    ],
+)
+def test_whose_fault_it_is_needs_the_end_that_faces_the_bridge(name, bridge, fault):
+    """Without it nobody is blamed; with it the far leg is the carrier's."""
+    told = rig.diagnosis(CAPTURES / name, "--bridge", bridge)
+    assert rig.modes(told) == EXPECTED[name][0]
+    assert told["fault"] == fault
 
 
 @pytest.mark.parametrize("name", PROXIED)

@@ -96,7 +96,7 @@ def _show_call(console: Console, story: Story, diagnosis: Diagnosis) -> None:
         outcome += f" ({diagnosis.outcome_detail})"
     console.print(Text.assemble(("Outcome  ", "bold"), outcome))
     fault = diagnosis.fault
-    verdict = _VERDICTS[fault] if fault else "The evidence does not reach to name anybody."
+    verdict = _verdict(story, diagnosis)
     console.print(Text.assemble(("Fault    ", "bold"), f"{fault or 'not known'}. {verdict}"))
     if diagnosis.findings:
         console.print(_table(diagnosis.findings))
@@ -110,6 +110,16 @@ def _show_call(console: Console, story: Story, diagnosis: Diagnosis) -> None:
     for key in _SHOWN:
         if key in facts:
             console.print(Text(f"  {key} = {_value(facts[key])}", style="dim"))
+
+
+def _verdict(story: Story, diagnosis: Diagnosis) -> str:
+    if diagnosis.fault == "none" and diagnosis.outcome != "answered":
+        return "Nothing failed: the call was given up before it was answered."
+    if diagnosis.fault:
+        return _VERDICTS[diagnosis.fault]
+    if diagnosis.findings and story.ends_assumed:
+        return "Which end of the PBX faces the bridge was assumed: say it with --bridge or --bridge-end."
+    return "The evidence does not reach to name anybody."
 
 
 def _table(findings: Sequence[Finding]) -> Table:

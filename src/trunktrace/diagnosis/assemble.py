@@ -71,6 +71,7 @@ def story_of(observations: Iterable[Observation]) -> Story:
         | frozenset(w.source for o in told for w in o.windows),
         identity_differs=any(differs) if differs else None,
         far_answer=far,
+        ends_assumed=any(o.bridge_end is not None and o.bridge_end_by == "assumed" for o in ours),
     )
     return _with_media(story, [window for one in ours for window in one.untimed])
 

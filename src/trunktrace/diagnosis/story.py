@@ -55,6 +55,8 @@ class Story:
     `identity_differs` is whether the From user and the asserted identity (P-Asserted-Identity,
     Remote-Party-ID) are two different numbers; None where one is absent, or withheld for privacy.
     `far_answer` is what the carrier's side answered, where a PBX or proxy stands between.
+    `ends_assumed` is whether which of the PBX's legs faces the bridge is an assumption: then a loss
+    is known, and whose it is not.
     """
 
     facts: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -69,3 +71,4 @@ class Story:
     windows_since: float | None = None
     flows: Mapping[Source, Flow] = field(default_factory=dict[Source, Flow])
     far_answer: FarAnswer | None = None
+    ends_assumed: bool = False

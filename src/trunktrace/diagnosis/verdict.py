@@ -24,6 +24,8 @@ from trunktrace.diagnosis.story import Story
 _SEVERITY: Final = {mode: at for at, mode in enumerate(c.FAILURE_MODES)}
 _WORSE: Final = {state: at for at, state in enumerate(c.MEDIA_STATES)}
 _NOT_THE_TRUNKS: Final = frozenset({"compliance"})
+_OF_A_LEG: Final = frozenset({"media_degradation", "one_way_audio"})
+"""What is the carrier's or the path's by its leg: which leg it is must be known, not assumed."""
 
 
 def verdict(story: Story, course: Course, judged: Sequence[Judged]) -> Diagnosis:
@@ -61,7 +63,8 @@ def _fault(
 ) -> str | None:
     for one in judged:
         if one.finding.mode not in _NOT_THE_TRUNKS:
-            return one.fault
+            is_media = one.finding.mode in _OF_A_LEG and one.fault in ("carrier", "network")
+            return None if is_media and story.ends_assumed else one.fault
     if ending is not None:
         # We gave the call up ourselves: nothing failed.
         return "none" if ending.rule is None else ending.meaning.fault
