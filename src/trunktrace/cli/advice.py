@@ -118,7 +118,7 @@ def _verdict(story: Story, diagnosis: Diagnosis) -> str:
     if diagnosis.fault:
         return _VERDICTS[diagnosis.fault]
     if diagnosis.findings and story.ends_assumed:
-        return "Which end of the PBX faces the bridge was assumed: say it with --bridge or --bridge-end."
+        return "Which end faces the bridge is assumed only: say it with --bridge or --bridge-end."
     return "The evidence does not reach to name anybody."
 
 
