@@ -77,8 +77,8 @@ SDK_FLOOR = 6
 STDLIB_ONLY = frozenset(
     {"errors", "conventions", "facts", "timeline", "sip", "sources", "diagnosis", "voice"}
 )
-"""Pure modules: nothing of a third party, the OpenTelemetry API included. One exception: the grammar
-of SIP messages is a library's, in `sip/message.py`."""
+"""Pure modules: nothing of a third party, the OpenTelemetry API included. One exception: the
+grammar of SIP messages is a library's, in `sip/message.py`."""
 
 CONFINED = {
     "livekit": frozenset({"livekit"}),

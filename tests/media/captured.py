@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from livekit.rtc._proto import stats_pb2
 
 from trunktrace.quality.rtc import Sample
-from trunktrace.sources.livekit_rtc import read
+from trunktrace.sources.livekit.rtc import read
 
 CAPTURES = Path(__file__).parents[1] / "replay" / "captures"
 CLEAN = (

@@ -9,7 +9,7 @@ import pytest
 
 from trunktrace.quality.estimate import DISTURBED_JITTER_S, estimate_windows, whole_estimate
 from trunktrace.quality.rtc import Outbound, Sample
-from trunktrace.sources.livekit_rtc import read
+from trunktrace.sources.livekit.rtc import read
 
 from .captured import RECORDED
 from .line import BEGIN, Line

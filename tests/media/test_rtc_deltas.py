@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trunktrace.quality.deltas import Deltas, agent_windows
 from trunktrace.quality.rtc import Inbound, Outbound, Sample, sample_of
-from trunktrace.sources.livekit_rtc import parse, read
+from trunktrace.sources.livekit.rtc import parse, read
 from trunktrace.windows import MediaWindow
 
 from .captured import CLEAN, LOSSY, NEVER_ANSWERED, ONE_WAY, file_of, messages_of, samples_of

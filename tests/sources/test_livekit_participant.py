@@ -9,7 +9,7 @@ from tests.sources.captured import ANSWERED, INBOUND, NAMES, OUTBOUND, data, lin
 
 from trunktrace import conventions as c
 from trunktrace.facts import Attempt, Observation
-from trunktrace.sources import livekit_participant
+from trunktrace.sources.livekit import participant as livekit_participant
 from trunktrace.sources.parsed import Parsed
 
 T = 1_795_000_000.0

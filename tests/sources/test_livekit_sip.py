@@ -10,7 +10,7 @@ from tests.sources.captured import ANSWERED, INBOUND, NAMES, OUTBOUND, data, lin
 
 from trunktrace import conventions as c
 from trunktrace.facts import Mark, MediaWindow, Observation
-from trunktrace.sources import livekit_sip
+from trunktrace.sources.livekit import sip as livekit_sip
 from trunktrace.sources.parsed import Parsed
 
 T = 1_795_000_000.0

@@ -9,7 +9,7 @@ from tests.sources.captured import ANSWERED, NAMES, data, lines, truth
 
 from trunktrace import conventions as c
 from trunktrace.facts import Observation
-from trunktrace.sources import livekit_spans
+from trunktrace.sources.livekit import spans as livekit_spans
 from trunktrace.sources.parsed import Parsed
 
 T = 1_795_000_000

@@ -8,7 +8,7 @@ import pytest
 from tests.sources.captured import NAMES, data, lines, truth
 
 from trunktrace import conventions as c
-from trunktrace.sources import livekit_webhook
+from trunktrace.sources.livekit import webhook as livekit_webhook
 from trunktrace.sources.parsed import Parsed
 
 T = 1_795_000_000

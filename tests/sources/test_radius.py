@@ -21,7 +21,7 @@ from tests.sources.radius_packet import (
 from trunktrace.facts import Observation
 from trunktrace.sources.ends import Bridge
 from trunktrace.sources.parsed import Parsed
-from trunktrace.sources.radius import parse
+from trunktrace.sources.radius.reader import parse
 from trunktrace.sources.reading import Reading
 from trunktrace.windows import MediaWindow
 

@@ -20,7 +20,7 @@ from tests.sources.rtcp import (
 from trunktrace.sources.ends import Bridge
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import Reading
-from trunktrace.sources.rtcp_flow import signed_24
+from trunktrace.sources.rtcp.flow import signed_24
 from trunktrace.sources.table import SOURCES
 from trunktrace.windows import MediaWindow
 

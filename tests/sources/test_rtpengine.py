@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tests.sources.proxies import CALLS, LOSSY, legs, lossy, parse, record, total, totals, truth
 
 from trunktrace.facts import End, Observation
-from trunktrace.sources.bencode import BencodeError, decoded
 from trunktrace.sources.ends import Bridge
 from trunktrace.sources.output import as_json
 from trunktrace.sources.reading import Reading
+from trunktrace.sources.rtpengine.bencode import BencodeError, decoded
 
 FILES = ("ng-delete.json", "ng-delete.bencode", "ng.jsonl", "rtpengine.log")
 ENDS: tuple[End, End] = ("caller", "callee")

@@ -17,7 +17,7 @@ from trunktrace.errors import ConfigurationError
 from trunktrace.facts import Observation
 from trunktrace.sources.ends import Bridge
 from trunktrace.sources.reading import Reading
-from trunktrace.sources.sbc_csv import parse
+from trunktrace.sources.sbc.reader import parse
 
 HERE = GOLDEN / "sbc-csv"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

@@ -18,7 +18,8 @@ from trunktrace.facts import Observation
 from trunktrace.quality.deltas import agent_windows
 from trunktrace.quality.estimate import estimate_windows
 from trunktrace.quality.rtc import Sample
-from trunktrace.sources import kinds, livekit_rtc
+from trunktrace.sources import kinds
+from trunktrace.sources.livekit import rtc as livekit_rtc
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.table import SOURCES

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.jsonlines import MAX_LINE_BYTES, record
-from trunktrace.sources.livekit_sip import SETTLE_S, BridgeLog
+from trunktrace.sources.livekit.sip import SETTLE_S, BridgeLog
 from trunktrace.sources.parsed import Broken
 
 POLL_S: Final = 0.5

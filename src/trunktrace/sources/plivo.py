@@ -15,7 +15,7 @@ from trunktrace.facts import Observation
 from trunktrace.sources.bodies import forms
 from trunktrace.sources.callbacks import Callback, Fields, gathered, leg_to, with_plus
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.freeswitch_causes import cause_named, outcome_of
+from trunktrace.sources.freeswitch.causes import cause_named, outcome_of
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.values import count, iso_time

@@ -15,7 +15,7 @@ class Reading:
     """How records are to be read.
 
     `bridge` says which end faces the LiveKit SIP bridge. `zone` is the time zone of times that are
-    written without one. `columns` maps columns of an SBC's CSV to facts (`sbc_columns`), empty
+    written without one. `columns` maps columns of an SBC's CSV to facts (`sbc.columns`), empty
     where its header line is to be used.
     """
 

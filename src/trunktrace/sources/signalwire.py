@@ -16,7 +16,7 @@ from trunktrace.facts import Observation
 from trunktrace.sources.bodies import forms
 from trunktrace.sources.callbacks import Callback, Fields, gathered, leg_to
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.freeswitch_media import FEWEST_PACKETS, score
+from trunktrace.sources.freeswitch.media import FEWEST_PACKETS, score
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.values import count, http_time, iso_time

@@ -17,7 +17,9 @@ def apart(data: bytes) -> list[Packet]:
     for line in data.split():
         raw, at, chunks = bytes.fromhex(line.decode()), 6, []
         while at < len(raw):
-            vendor, kind, size = (int.from_bytes(raw[at + i : at + i + 2], "big") for i in (0, 2, 4))
+            vendor, kind, size = (
+                int.from_bytes(raw[at + i : at + i + 2], "big") for i in (0, 2, 4)
+            )
             chunks.append((vendor, kind, raw[at + 6 : at + size]))
             at += size
         packets.append(chunks)
@@ -27,7 +29,10 @@ def apart(data: bytes) -> list[Packet]:
 def packed(packet: Packet) -> bytes:
     """One packet with right lengths."""
     body = b"".join(
-        vendor.to_bytes(2, "big") + kind.to_bytes(2, "big") + (len(data) + 6).to_bytes(2, "big") + data
+        vendor.to_bytes(2, "big")
+        + kind.to_bytes(2, "big")
+        + (len(data) + 6).to_bytes(2, "big")
+        + data
         for vendor, kind, data in packet
     )
     return b"HEP3" + (len(body) + 6).to_bytes(2, "big") + body

@@ -53,9 +53,7 @@ def reading(
     end: End | None = None, names: tuple[str, ...] = (), zone: str = "UTC", **columns: Any
 ) -> Reading:
     """How records are to be read."""
-    return Reading(
-        bridge=Bridge(frozenset(names), end), zone=ZoneInfo(zone), columns=columns or {}
-    )
+    return Reading(bridge=Bridge(frozenset(names), end), zone=ZoneInfo(zone), columns=columns or {})
 
 
 def parsed(source: str, data: bytes | str, told: Reading | None = None) -> Parsed:

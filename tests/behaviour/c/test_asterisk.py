@@ -46,7 +46,9 @@ def test_a_refusal_has_its_code_cause_and_outcome(code):
     data = ami("02-busy-486").replace(b"TechCause: 486", b"TechCause: %d" % code)
     data = re.sub(rb"Cause: 17\b", b"Cause: %d" % CAUSES[code], data)
     data = data.replace(b"Cause-txt: User busy", b"Cause-txt: Other")
-    data = data.replace(b"DialStatus: BUSY", b"DialStatus: " + STATUS.get(code, "CHANUNAVAIL").encode())
+    data = data.replace(
+        b"DialStatus: BUSY", b"DialStatus: " + STATUS.get(code, "CHANUNAVAIL").encode()
+    )
     data = data.replace(b"Disposition: BUSY", b"Disposition: FAILED")
     records = parse(data)
     assert values(records, "sip.response.status_code") == {code}
@@ -320,7 +322,9 @@ def test_statistics_and_channels_of_one_call_together_know_their_ends():
 
 def test_a_silent_ari_body_is_missing_and_not_the_worst():
     """rxcount 0, txmes 0: no score, no jitter, no loss of what never came."""
-    records = read("asterisk-ari", raw("asterisk", "03-one-way", "ari-rtp_statistics-live-caller.json"))
+    records = read(
+        "asterisk-ari", raw("asterisk", "03-one-way", "ari-rtp_statistics-live-caller.json")
+    )
     for window in windows(records):
         for name in ("mos", "jitter_ms", "rtt_ms", "loss_ratio"):
             assert measure(window, name) is None, window

@@ -52,7 +52,7 @@ def test_each_sample_says_what_was_true_and_nothing_else(system, name, ending, s
     assert records[0]["leg"] == "pstn"
     told = records[0]["facts"]
     assert told.get("sip.response.status_code") in (
-        ({facts["sip_code"]} if facts["sip_code"] else {None, 200 if facts["answered"] else None})
+        {facts["sip_code"]} if facts["sip_code"] else {None, 200 if facts["answered"] else None}
     )
     assert told.get("sip.reason.q850") == facts["q850_cause"]
     outcome = told.get("sip.call.outcome")
@@ -139,7 +139,9 @@ def status(**more) -> bytes:
 def test_twilio_callbacks_have_the_code_and_what_became_of_it(code):
     """SipResponseCode; failed with 480 is no answer."""
     states = {480: "no-answer", 486: "busy", 600: "busy", 487: "canceled"}
-    records = read("twilio-status", status(SipResponseCode=str(code), CallStatus=states.get(code, "failed")))
+    records = read(
+        "twilio-status", status(SipResponseCode=str(code), CallStatus=states.get(code, "failed"))
+    )
     assert values(records, "sip.response.status_code") == {code}
     assert values(records, "sip.call.outcome") == {OUTCOMES[code]}
     assert values(records, "trunk.carrier") == {"twilio"}
@@ -151,7 +153,9 @@ def test_twilio_callbacks_may_come_in_any_order():
         status(SequenceNumber="0", CallStatus="initiated", SipResponseCode=None),
         status(SequenceNumber="1", CallStatus="ringing", SipResponseCode=None),
         status(SequenceNumber="2", CallStatus="in-progress", SipResponseCode=None),
-        status(SequenceNumber="3", CallStatus="completed", SipResponseCode="200", CallDuration="77"),
+        status(
+            SequenceNumber="3", CallStatus="completed", SipResponseCode="200", CallDuration="77"
+        ),
     ]
     wanted = read("twilio-status", b"\n".join(rows))
     assert len(wanted) == 1
@@ -209,7 +213,9 @@ def test_a_trunking_summary_is_told_on_the_bridges_leg():
     assert measure(only, "mos") is None
 
 
-@pytest.mark.parametrize("edge,leg,into", [("carrier_edge", "pstn", "in"), ("sip_edge", "trunk", "out")])
+@pytest.mark.parametrize(
+    "edge,leg,into", [("carrier_edge", "pstn", "in"), ("sip_edge", "trunk", "out")]
+)
 @pytest.mark.parametrize("lost,percent", [(100, 4.76), (0, 0), (2000, 50.0)])
 def test_an_edges_inbound_loss_is_on_its_leg(edge, leg, into, lost, percent):
     """Counted as Twilio counted it; percent of 100."""
@@ -237,7 +243,9 @@ def test_a_partial_summary_gives_way_to_the_complete_one():
     for order in ([partial, TRUNKING], [TRUNKING, partial]):
         found = parsed("twilio-summary", json.dumps(order))
         assert {each.completeness for each in found.observations} == {"complete"}
-        same(read("twilio-summary", json.dumps(order)), read("twilio-summary", json.dumps(TRUNKING)))
+        same(
+            read("twilio-summary", json.dumps(order)), read("twilio-summary", json.dumps(TRUNKING))
+        )
     lone = parsed("twilio-summary", json.dumps(partial))
     assert {each.completeness for each in lone.observations} == {"partial"}
 
@@ -400,7 +408,14 @@ def test_a_texml_callback_tells_its_call():
                                            ("canceled", "canceled"), ("failed", "failed")])  # fmt: skip
 def test_texml_states_are_outcomes(state, outcome):
     """A state is no SIP code."""
-    gone = ("AnsweredTime", "CallDuration", "HangupCause", "HangupSource", "Codec", "CallQualityStats")
+    gone = (
+        "AnsweredTime",
+        "CallDuration",
+        "HangupCause",
+        "HangupSource",
+        "Codec",
+        "CallQualityStats",
+    )
     fields = {k: v for k, v in TEXML.items() if k not in gone} | {"CallStatus": state}
     records = read("telnyx-texml", urlencode(fields))
     assert values(records, "sip.call.outcome") == {outcome}
@@ -444,7 +459,11 @@ def test_no_number_of_any_country_is_printed(system, name, ending, source, numbe
         text = urlencode(pairs)
     else:
         document = json.loads(one)
-        for part in (document, document.get("payload", {}), document.get("data", {}).get("payload", {})):
+        for part in (
+            document,
+            document.get("payload", {}),
+            document.get("data", {}).get("payload", {}),
+        ):
             for key in ("from", "to", "From", "To", "CallerName"):
                 if isinstance(part.get(key), str):
                     part[key] = number

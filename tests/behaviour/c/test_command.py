@@ -7,12 +7,35 @@ import pytest
 from ..b.console import run, run_apart
 from .shelf import HOME, NUMBER
 
-NAMES = (
-    "livekit-sip livekit-webhook livekit-participant asterisk-ami asterisk-cdr asterisk-ari "
-    "asterisk-qos freeswitch-cdr freeswitch-esl kamailio-acc kamailio-acc-json opensips-acc hep "
-    "rtpengine vq-rtcpxr rtcp-xr twilio-status twilio-summary twilio-metrics twilio-events telnyx "
-    "telnyx-texml plivo vonage signalwire radius sbc-csv"
-).split()
+NAMES = [
+    "livekit-sip",
+    "livekit-webhook",
+    "livekit-participant",
+    "asterisk-ami",
+    "asterisk-cdr",
+    "asterisk-ari",
+    "asterisk-qos",
+    "freeswitch-cdr",
+    "freeswitch-esl",
+    "kamailio-acc",
+    "kamailio-acc-json",
+    "opensips-acc",
+    "hep",
+    "rtpengine",
+    "vq-rtcpxr",
+    "rtcp-xr",
+    "twilio-status",
+    "twilio-summary",
+    "twilio-metrics",
+    "twilio-events",
+    "telnyx",
+    "telnyx-texml",
+    "plivo",
+    "vonage",
+    "signalwire",
+    "radius",
+    "sbc-csv",
+]
 
 
 def test_every_source_of_the_contract_is_listed():

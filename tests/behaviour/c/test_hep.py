@@ -258,7 +258,9 @@ def test_payloads_of_other_kinds_are_counted_and_not_broken(proto):
 def test_a_quality_report_inside_hep_is_read():
     """Payload protocol 35: a vq-rtcpxr body."""
     body = raw("vq-rtcpxr", "snom821-callterm.txt")
-    packet = put(put(apart(raw("kamailio", "01-clean", "hep-sip.hex"))[0], PROTO, b"\x23"), PAYLOAD, body)
+    packet = put(
+        put(apart(raw("kamailio", "01-clean", "hep-sip.hex"))[0], PROTO, b"\x23"), PAYLOAD, body
+    )
     records = read(HEP, together([packet]))
     assert values(records, "rtp.codec") == {"pcma"}
 
@@ -282,7 +284,9 @@ def test_the_codec_is_the_one_of_the_answer(codec, payload, told):
         if text.startswith(b"SIP/2.0 200") and b"m=audio" in text:
             text = re.sub(rb"(m=audio \d+ RTP/AVP) [\d ]+", rb"\1 %d 101" % payload, text)
             text = re.sub(rb"a=rtpmap:\d+ PCM[UA]/8000\r\n", b"", text)
-            text = text.replace(b"a=rtpmap:101", b"a=rtpmap:%d %s\r\na=rtpmap:101" % (payload, codec))
+            text = text.replace(
+                b"a=rtpmap:101", b"a=rtpmap:%d %s\r\na=rtpmap:101" % (payload, codec)
+            )
             size = len(text.split(b"\r\n\r\n", 1)[1])
             text = re.sub(rb"Content-Length: +\d+", b"Content-Length: %d" % size, text)
         return text

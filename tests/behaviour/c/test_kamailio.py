@@ -89,7 +89,9 @@ def test_a_callee_that_hangs_up_is_told(source, file, call):
 
 
 @pytest.mark.parametrize("source,file", FILES)
-@pytest.mark.parametrize("call", ["01-clean", "03-loss5-proxy-to-caller", "07-one-way-callee-silent"])
+@pytest.mark.parametrize(
+    "call", ["01-clean", "03-loss5-proxy-to-caller", "07-one-way-callee-silent"]
+)
 def test_without_a_cdr_the_bye_tells_hang_up_and_duration(source, file, call):
     """acc lines alone: from the 200 to the BYE."""
     kept = [x for x in log(call, file).splitlines()
@@ -131,7 +133,7 @@ PREFIXES = {
 @pytest.mark.parametrize("call", ["01-clean", "05-unavailable-503"])
 def test_other_syslog_prefixes_are_read(call, prefix):
     """RFC 5424, ISO times, a priority, journald, stderr, none: the same facts."""
-    swap = re.compile(r"^\w{3} +\d+ [\d:]+ sbc1 kamailio\[\d+\]: ", re.M)
+    swap = re.compile(r"^\w{3} +\d+ [\d:]+ sbc1 kamailio\[\d+\]: ", re.MULTILINE)
     text = swap.sub(PREFIXES[prefix], log(call))
     same(read(ACC, text), read(ACC, log(call)))
 

@@ -68,9 +68,9 @@ def test_linphone_claims_no_loss_and_no_impossible_score(file):
         pytest.param(lambda d: d.replace(b"\r\n", b"\n"), id="lf"),
         pytest.param(lambda d: b"\xef\xbb\xbf" + d, id="bom"),
         pytest.param(lambda d: d.rstrip() + b"\n\n\n", id="blanks"),
-        pytest.param(lambda d: re.sub(rb"^(\w[\w-]*): ?(?=\S)", rb"\1:   ", d, flags=re.M), id="space"),
+        pytest.param(lambda d: re.sub(rb"^(\w[\w-]*): ?(?=\S)", rb"\1:   ", d, flags=re.MULTILINE), id="space"),
         pytest.param(lambda d: re.sub(rb"^(JitterBuffer|PacketLoss|Delay|QualityEst|SessionDesc):",
-                                      lambda m: m[0].upper(), d, flags=re.M), id="case"),
+                                      lambda m: m[0].upper(), d, flags=re.MULTILINE), id="case"),
         pytest.param(lambda d: d.rstrip() + b"\nx-Vendor:A=1 B=2\nVPN=0\n", id="vendor-lines"),
     ],
 )  # fmt: skip

@@ -79,9 +79,7 @@ def test_the_loss_stands_where_the_packets_went_missing(lost, who, far):
         records = read(SOURCE, json.dumps(shape), reading("callee"))
         for leg in ("trunk", "pstn"):
             for direction in ("in", "out"):
-                told = {
-                    measure(w, "lost_count") for w in windows(records, leg, direction)
-                } - {None}
+                told = {measure(w, "lost_count") for w in windows(records, leg, direction)} - {None}
                 if (leg, direction) == place and lost > 1:
                     assert lost in told, (place, told)
                 elif lost > 1:

@@ -60,7 +60,7 @@ def test_line_ends_and_unknown_attributes_change_nothing():
     wanted = read("radius", ORACLE)
     same(read("radius", ORACLE.replace("\n", "\r\n")), wanted)
     same(read("radius", ORACLE.replace("\t", "        ")), wanted)
-    same(read("radius", ORACLE + "\tFancy-Attribute = \"x\"\n\tAttr-26.9999.1 = 0x00\n"), wanted)
+    same(read("radius", ORACLE + '\tFancy-Attribute = "x"\n\tAttr-26.9999.1 = 0x00\n'), wanted)
     same(read("radius", ORACLE + "\n"), wanted)
 
 

@@ -239,8 +239,10 @@ def test_what_the_record_can_know_is_found(kind, call):
         for attempt in facts.get("attempts", ()):
             if attempt["sip_code"] is not None:
                 assert attempt["sip_code"] in values(records, "sip.response.status_code")
-    if "q850" in known and facts["q850_cause"] is not None and (
-        kind.source != "hep" or not facts["answered"]
+    if (
+        "q850" in known
+        and facts["q850_cause"] is not None
+        and (kind.source != "hep" or not facts["answered"])
     ):
         assert values(records, "sip.reason.q850") == {facts["q850_cause"]}
     if "codec" in known and facts["codec"]:
@@ -268,9 +270,7 @@ def test_each_leg_is_told_and_turns_with_the_bridge(kind, call, end):
     """One trunk and one pstn observation; both state the direction that was configured."""
     records = read(kind.source, kind.data(call), reading(end))
     assert sorted(each["leg"] for each in records) == ["pstn", "trunk"]
-    assert values(records, "sip.call.direction") == {
-        "inbound" if end == "callee" else "outbound"
-    }
+    assert values(records, "sip.call.direction") == {"inbound" if end == "callee" else "outbound"}
 
 
 @pytest.mark.parametrize("kind,call", [each for each in EVERY if "rtcp" not in each.id])
@@ -309,9 +309,7 @@ def test_rtpengine_counts_the_loss_on_its_leg_exactly(file, call, end):
     for party, flow, lost in COUNTED[call]:
         leg, direction = place(party, flow, end or "callee")
         found = [
-            each
-            for each in windows(records, leg, direction)
-            if measure(each, "lost_count") == lost
+            each for each in windows(records, leg, direction) if measure(each, "lost_count") == lost
         ]
         assert found, windows(records, leg, direction)
         for each in found:
@@ -420,9 +418,7 @@ def test_a_named_endpoint_is_found_whatever_its_case(system, file, source, name)
 @pytest.mark.parametrize("call", calls("asterisk"))
 def test_the_caller_named_as_bridge_turns_asterisk(call):
     """`--bridge carrier-in`: the caller's leg is the trunk and the call outbound."""
-    records = read(
-        "asterisk-ami", raw("asterisk", call, "ami.txt"), reading(None, ("carrier-in",))
-    )
+    records = read("asterisk-ami", raw("asterisk", call, "ami.txt"), reading(None, ("carrier-in",)))
     assert values(records, "sip.call.direction") == {"outbound"}
     assert {each["ids"]["endpoint"] for each in on(records, "trunk")} == {"carrier-in"}
     assert {each["ids"]["endpoint"] for each in on(records, "pstn")} == {"acme-east"}

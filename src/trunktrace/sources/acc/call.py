@@ -1,0 +1,352 @@
+"""A call as the accounting of a proxy tells it: its transactions, its attempts, its CDR.
+
+A proxy has one Call-ID for both legs. The caller's leg is what went back to the caller, the
+callee's is what the gateways answered: a lone gateway's 503 leaves as 500 (RFC 3261, 16.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from trunktrace.belief import believable_text, carrier_slug, name_of_ours
+from trunktrace.conventions import SIP_CALL_ID
+from trunktrace.facts import End, Observation
+from trunktrace.sip.reason import parse_reasons, q850_cause
+from trunktrace.sip.uris import parse_host
+from trunktrace.sources.acc.record import AccRecord
+from trunktrace.sources.acc.times import times_of
+from trunktrace.sources.acc.voice import VoiceOfEnd, voices_of
+from trunktrace.sources.draft import Draft
+from trunktrace.sources.ends import Ends
+from trunktrace.sources.reading import Reading
+from trunktrace.timeline import Attempt
+
+MOST_RECORDS: Final = 128
+"""Records of one call that are kept; a call that was tried over ten gateways has some thirty."""
+
+_CALLERS: Final = ("src_user", "from_user", "caller", "calling", "src", "from", "cli")
+_CALLEES: Final = ("dst_ouser", "dst_user", "to_user", "callee", "called", "dst", "to")
+_CALLER_HOSTS: Final = ("src_ip", "source_ip", "srcip", "src_addr", "src_host")
+_GATEWAYS: Final = ("gw", "gateway", "gw_ip", "gw_host", "dst_ip", "dst_addr", "nexthop")
+_CARRIERS: Final = ("carrier", "carrier_name", "carrier_id", "provider")
+_ROUTES: Final = ("trunk", "trunk_name", "gw_name", "gw_id", "gwid", "route")
+_BYE_HOSTS: Final = ("bye_src", "bye_src_ip", "bye_ip")
+_HUNG_UP_BY: Final = ("hangup_by", "hangup_source", "disconnected_by")
+
+
+@dataclass(slots=True)
+class AccCall:
+    """What the records of one Call-ID say. Records may be taken in any order."""
+
+    call_id: str
+    transactions: list[AccRecord] = field(default_factory=list[AccRecord])
+    missed: list[AccRecord] = field(default_factory=list[AccRecord])
+    failures: list[AccRecord] = field(default_factory=list[AccRecord])
+    cdrs: list[AccRecord] = field(default_factory=list[AccRecord])
+
+    def take(self, record: AccRecord) -> bool:
+        """Whether the record says something that was not known."""
+        kept = {
+            "transaction": self.transactions,
+            "missed": self.missed,
+            "failure": self.failures,
+            "cdr": self.cdrs,
+        }[record.kind]
+        # An attempt and the final answer of one second are the same object of JSON twice.
+        most = 2 if record.kind == "failure" else 1
+        if len(kept) >= MOST_RECORDS or kept.count(record) >= most:
+            return False
+        kept.append(record)
+        return True
+
+    def observations(self, source: str, reading: Reading) -> Iterator[Observation]:
+        """The caller's leg, and the callee's where a gateway was tried."""
+        self._tell_failures_apart()
+        for records in (self.transactions, self.missed, self.cdrs):
+            records.sort(key=lambda one: one.at)
+        yield from _Telling(source, self, reading).legs()
+
+    def _tell_failures_apart(self) -> None:
+        """Take one of the failures of JSON for what went back to the caller, where it must be."""
+        self.failures.sort(key=lambda one: one.at)
+        answered = any(o.method == "INVITE" and o.code < 300 for o in self.transactions)
+        final = None if answered else _final_of(self.failures)
+        self.missed.extend(one for one in self.failures if one is not final)
+        if final is not None:
+            self.transactions.append(final)
+
+
+def _final_of(failures: list[AccRecord]) -> AccRecord | None:
+    """Of the failures of one call: the caller's answer, None where all may be attempts.
+
+    One without a To tag is the proxy's own. One that repeats the attempt before it passes it on. A
+    lone 503 is an attempt: what goes back is 500.
+    """
+    own = [one for one in failures if "to_tag" not in one.fields]
+    if own:
+        return own[-1]
+    if len(failures) == 1:
+        return failures[0] if failures[0].code != 503 else None
+    last = failures[-1] if failures else None
+    for other in failures[:-1]:
+        same = last is not None and other.first(*_GATEWAYS) == last.first(*_GATEWAYS)
+        if same and last is not None and last.code in (other.code, 500):
+            return last
+    return None
+
+
+class _Telling:
+    """One call, put together."""
+
+    def __init__(self, source: str, call: AccCall, reading: Reading) -> None:
+        self._source = source
+        self._call = call
+        self._invites = [one for one in call.transactions if one.method == "INVITE"]
+        self._byes = [one for one in call.transactions if one.method == "BYE"]
+        self._cdr = call.cdrs[-1] if call.cdrs else None
+        self._answer = next((one for one in self._invites if one.code < 300), None)
+        self._final = self._answer or _last(self._invites)
+        failed = self._final or _last(call.missed)
+        self._times = times_of(self._answer, failed, _last(self._byes), self._cdr)
+        self._attempts = list(self._tried())
+        self._host = self._said(_CALLER_HOSTS)
+        self._gateway = self._said(_GATEWAYS, latest=True)
+        self._carrier = self._said(_CARRIERS, latest=True)
+        self._route = self._said(_ROUTES, latest=True)
+        self._ends = self._where(reading)
+
+    def legs(self) -> Iterator[Observation]:
+        """The caller's leg, and the callee's where there was one."""
+        voices = {voice.end: voice for voice in voices_of(self._cdr)}
+        yield self._leg("caller", voices.get("caller"), self._caller)
+        if self._attempts or self._byes or (self._cdr and self._times.duration_ms):
+            yield self._leg("callee", voices.get("callee"), self._callee)
+
+    def _leg(
+        self, end: End, voice: VoiceOfEnd | None, tell: Callable[[Draft], None]
+    ) -> Observation:
+        draft = Draft(self._source, record_id=believable_text(self._call.call_id) or "")
+        draft.place(self._ends, end)
+        self._persons(draft)
+        self._identity(draft)
+        tell(draft)
+        self._timing(draft)
+        if voice is not None:
+            start, end_s = self._times.answered, self._times.ended
+            where = (draft.leg, self._ends.sent_to(end))
+            if start is not None and end_s is not None:
+                draft.saw(*where, start, end_s, voice.measures, "derived")
+            else:
+                draft.total(*where, voice.measures, "derived")
+        return draft.build()
+
+    def _caller(self, draft: Draft) -> None:
+        """What went back to the caller."""
+        draft.identify("host", _host(self._host))
+        if self._final is not None:
+            _say_answer(draft, self._final)
+        elif self._times.answered is not None:
+            draft.answer(200)
+        self._claim(draft, "caller", self._host)
+
+    def _callee(self, draft: Draft) -> None:
+        """What the gateway answered that was tried last."""
+        draft.identify("endpoint", believable_text(self._route) or _host(self._gateway))
+        draft.identify("host", _host(self._gateway))
+        record = self._answer or _last(self._call.missed) or self._passed_on()
+        if record is not None:
+            _say_answer(draft, record)
+        elif self._times.answered is not None:
+            draft.answer(200)
+        draft.attempts.extend(self._attempts)
+        if self._call.missed:
+            draft.say(attempt_count=len(self._attempts))
+        self._claim(draft, "callee", self._gateway)
+
+    def _claim(self, draft: Draft, end: End, host: str | None) -> None:
+        if self._ends.far == end and (named := _host(host)):
+            draft.claim({"sip.hostname": named})
+
+    def _identity(self, draft: Draft) -> None:
+        draft.say(call_id=self._call.call_id, carrier=self._carrier, route=self._route)
+        known = draft.known(SIP_CALL_ID)
+        draft.identify("linked_id", known if isinstance(known, str) else None)
+        for tag in ("from_tag", "to_tag"):
+            said = self._answer or self._final or _last(self._call.missed) or self._cdr
+            draft.identify(tag, believable_text(said.fields.get(tag) if said else None))
+
+    def _persons(self, draft: Draft) -> None:
+        draft.say(caller_number=self._person(_CALLERS), callee_number=self._person(_CALLEES))
+        for record in self._records():
+            said = (record.fields.get(name) for name in (*_CALLERS, *_CALLEES))
+            draft.hide(*(one for one in said if one and not _is_address(one)))
+
+    def _person(self, names: tuple[str, ...]) -> str | None:
+        said = self._said(names)
+        return None if said is None or _is_address(said) else said
+
+    def _timing(self, draft: Draft) -> None:
+        times = self._times
+        draft.say(duration_ms=times.duration_ms, setup_ms=times.setup_ms)
+        draft.say(hangup_source=self._hung_up_by())
+        draft.happened("invite", times.invited)
+        draft.happened("answered", times.answered)
+        if times.answered is not None or self._byes:
+            draft.happened("hangup", times.ended)
+        tried = [one.start or one.end for one in self._attempts]
+        known = [one for one in (times.invited, times.answered, *tried) if one is not None]
+        draft.start = min(known, default=None)
+        is_after = times.ended is None or draft.start is None or times.ended >= draft.start
+        draft.end = times.ended if is_after else None
+        draft.complete = times.ended is not None or self._final is None
+
+    # Attempts -----------------------------------------------------------------------------------
+
+    def _tried(self) -> Iterator[Attempt]:
+        """Each gateway that was tried. The next is tried when the one before it has failed."""
+        answer = self._answer
+        failed = [one for one in self._call.missed if answer is None or one.at <= answer.at + 1.0]
+        tried = [one for one in failed if one.method == "INVITE"]
+        if answer is not None:
+            tried.append(answer)
+        elif not tried and (passed := self._passed_on()) is not None:
+            tried.append(passed)
+        start = self._times.invited
+        for record in tried:
+            end = max(record.at, start or 0.0)
+            if record is answer:
+                end = self._times.answered or end
+            route = _believed(name_of_ours, record.first(*_ROUTES))
+            yield Attempt(
+                start=start,
+                end=end,
+                trunk_id=route or _host(record.first(*_GATEWAYS)),
+                carrier=_believed(carrier_slug, record.first(*_CARRIERS)),
+                route=route,
+                status_code=record.code,
+                reason=_reason(record)[0],
+            )
+            start = end
+
+    def _passed_on(self) -> AccRecord | None:
+        """The caller's failure, where it can only be a gateway's.
+
+        Attempts are not logged, and it is neither the 500 in place of a 503 nor the proxy's own.
+        """
+        final = self._final
+        if final is None or final.code < 300 or self._call.missed:
+            return None
+        return None if final.code == 500 or "to_tag" not in final.fields else final
+
+    # Who and where ------------------------------------------------------------------------------
+
+    def _records(self) -> list[AccRecord]:
+        """The records, those of the INVITE first, then the CDR."""
+        final = [self._final] if self._final is not None else []
+        cdr = [self._cdr] if self._cdr is not None else []
+        return [*final, *reversed(self._call.missed), *cdr, *self._byes[:1]]
+
+    def _said(self, names: tuple[str, ...], *, latest: bool = False) -> str | None:
+        """What the INVITE's records say; of a call that failed over, the gateway of the last."""
+        records = self._records()
+        if latest and self._final is not None and self._answer is None and self._call.missed:
+            records = records[1:] + records[:1]
+        return next((said for one in records if (said := one.first(*names))), None)
+
+    def _where(self, reading: Reading) -> Ends:
+        return reading.bridge.ends(
+            caller=(self._host, _host(self._host)),
+            callee=(self._gateway, _host(self._gateway), self._route, self._carrier),
+            told="caller" if self._carrier else None,
+        )
+
+    def _hung_up_by(self) -> End | None:
+        if self._answer is None and any(o.method == "CANCEL" for o in self._call.transactions):
+            return "caller"  # only the caller's side can send one (RFC 3261, 9.1)
+        bye = self._byes[0] if self._byes else None
+        named = (self._cdr.first(*_HUNG_UP_BY) or "").lower() if self._cdr is not None else ""
+        if named in ("caller", "callee"):
+            return "caller" if named == "caller" else "callee"
+        host = self._cdr.first(*_BYE_HOSTS) if self._cdr is not None else None
+        host = host or (bye.first(*_CALLER_HOSTS) if bye is not None else None)
+        return self._end_of_host(host) or (self._end_of_bye(bye) if bye is not None else None)
+
+    def _end_of_host(self, host: str | None) -> End | None:
+        """The end that sends from a host, where the other one does not."""
+        caller, gateway = _host(self._host), _host(self._gateway)
+        named = _host(host)
+        if named is None or caller == gateway:
+            return None
+        if named == caller:
+            return "caller"
+        return "callee" if named == gateway else None
+
+    def _end_of_bye(self, bye: AccRecord) -> End | None:
+        """The end by the From of the BYE.
+
+        With `detect_direction` the tags are the INVITE's whoever sent it; the user is the sender's.
+        """
+        sender = bye.first("src_user", "from_user")
+        caller, callee = self._said(_CALLERS), self._said(_CALLEES)
+        if sender is not None and caller != callee and sender in (caller, callee):
+            return "caller" if sender == caller else "callee"
+        invite = self._answer
+        if invite is None or "from_tag" not in bye.fields:
+            return None
+        if bye.fields["from_tag"] == invite.fields.get("to_tag"):
+            return "callee"
+        came_from, called_from = bye.first(*_CALLER_HOSTS), self._host
+        if came_from is not None and called_from is not None and came_from != called_from:
+            return None
+        return "caller" if bye.fields["from_tag"] == invite.fields.get("from_tag") else None
+
+
+def _last(records: list[AccRecord]) -> AccRecord | None:
+    """The last of them, a challenge (401, 407) only where there is nothing else."""
+    final = [one for one in records if one.code not in (401, 407)]
+    told = final or records
+    return told[-1] if told else None
+
+
+def _say_answer(draft: Draft, record: AccRecord) -> None:
+    text, cause = _reason(record)
+    draft.answer(record.code, reason=text, q850_cause=cause)
+
+
+def _reason(record: AccRecord) -> tuple[str | None, int | None]:
+    """The reason phrase, and a Q.850 cause.
+
+    With `reason_from_hf` the Reason header stands in the phrase's place.
+    """
+    said = record.fields.get("reason", "")
+    if said.lower() in ("q.850", "sip") and "cause" in record.fields:
+        said = f"{said};cause={record.fields['cause']};text={record.fields.get('text', '')}"
+    if "cause=" not in said.lower():
+        return believable_text(said), None
+    reasons = parse_reasons(said)
+    return (reasons[0].text if reasons else None), q850_cause(said)
+
+
+def _is_address(text: str) -> bool:
+    host = parse_host(text) if len(text) <= 64 else None
+    return host is not None and host.is_ip
+
+
+def _believed(check: Callable[[object], str | None], value: str | None) -> str | None:
+    """A value that a check believes; None for None."""
+    return None if value is None else check(value)
+
+
+def _host(text: str | None) -> str | None:
+    """The host of an address, a URI or a host and its port; None for anything else."""
+    if text is None or len(text) > 512:
+        return None
+    address = text.strip("<>")
+    if address.lower().startswith(("sip:", "sips:")):
+        address = address.partition(":")[2].partition(";")[0].rpartition("@")[2]
+    elif address.lower().startswith(("udp:", "tcp:", "tls:")):
+        address = address.partition(":")[2]
+    host = parse_host(address)
+    return None if host is None else host.host

@@ -1,0 +1,104 @@
+"""OpenSIPS's accounting: acc lines in the syslog, and the events of its event interface as JSON.
+
+The lines are those of Kamailio, but for `ACC: call ended: created=...;call_start_time=...;
+duration=...;ms_duration=...;setuptime=...;method=...`, the CDR (`do_accounting("log", "cdr")`). The
+events are E_ACC_EVENT, E_ACC_MISSED_EVENT and E_ACC_CDR: JSON-RPC notifications as the event
+transports send them, or their parameters alone. Written by OpenSIPS's pages of the module `acc`; no
+real record was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final, cast
+
+from trunktrace.sources.acc.kamailio import Read, calls_of, lines_of
+from trunktrace.sources.acc.record import (
+    AccRecord,
+    Fields,
+    fields_of_object,
+    moment,
+    transaction_of,
+)
+from trunktrace.sources.bodies import bodies
+from trunktrace.sources.jsonlines import Record, text_in
+from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.values import decimal
+
+NAME: Final = "opensips-acc"
+
+_EVENTS: Final = frozenset({"E_ACC_EVENT", "E_ACC_MISSED_EVENT", "E_ACC_CDR"})
+_OF_A_CDR: Final = frozenset({"duration", "ms_duration"})
+
+
+def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
+    """The calls of a syslog file, or of a file of events (JSON)."""
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        read = _events(data, reading)
+    else:
+        read = _with_ends(lines_of(data, reading), reading)
+    return calls_of(NAME, read, reading)
+
+
+def _events(data: bytes, reading: Reading) -> Iterator[Read]:
+    for number, told in bodies(data):
+        if isinstance(told, Broken):
+            yield number, told
+            continue
+        event, params = _event(told)
+        if params is None:
+            yield number, None if not event.startswith("E_ACC_") else Broken(number, "no `params`")
+            continue
+        yield from _with_ends([(number, _record(event, params, reading, number))], reading)
+
+
+def _event(told: Record) -> tuple[str, Record | None]:
+    """The name of an event, and its parameters; None if it is none of accounting."""
+    name = text_in(told, "method") or ""
+    if name.startswith("E_"):
+        params = told.get("params")
+        is_ours = name in _EVENTS and isinstance(params, dict)
+        return name, cast("Record", params) if is_ours else None
+    event = text_in(told, "event") or text_in(told, "event_name") or ""
+    if event.startswith("E_") and event not in _EVENTS:
+        return "", None
+    is_acc = bool(event) or "callid" in told or "call_id" in told
+    return event, told if is_acc else None
+
+
+def _record(event: str, params: Record, reading: Reading, number: int) -> AccRecord | Broken:
+    fields = fields_of_object(params)
+    if fields is None:
+        return Broken(number, "too many fields")
+    told = transaction_of(fields, reading.zone, missed=event == "E_ACC_MISSED_EVENT")
+    return Broken(number, told) if isinstance(told, str) else told
+
+
+def _with_ends(read: Iterable[Read], reading: Reading) -> Iterator[Read]:
+    """The records; one that is a CDR as well gives the answer to the INVITE and the CDR."""
+    for number, told in read:
+        if (
+            not isinstance(told, AccRecord)
+            or told.kind != "transaction"
+            or not _OF_A_CDR & told.fields.keys()
+        ):
+            yield number, told
+        else:
+            yield from _ended(number, told, reading)
+
+
+def _ended(number: int, told: AccRecord, reading: Reading) -> Iterator[Read]:
+    fields: Fields = dict(told.fields)
+    start = moment(fields.get("call_start_time"), reading.zone) or told.at
+    milliseconds = decimal(fields.get("ms_duration"))
+    seconds = decimal(fields.get("duration"))
+    if milliseconds is not None:
+        seconds = milliseconds / 1000.0
+    if seconds is None or seconds < 0:
+        yield number, Broken(number, "a CDR without a duration")
+        return
+    yield number, replace(told, at=start)
+    fields |= {"start_time": str(start), "duration": str(seconds)}
+    yield number, AccRecord("cdr", fields, round(start + seconds, 6), exact=False)

@@ -1,0 +1,217 @@
+"""One channel of Asterisk: what the events of the manager have said of it so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from trunktrace.facts import End
+from trunktrace.sources.asterisk.media import say_intervals, say_quality
+from trunktrace.sources.asterisk.names import ChannelName
+from trunktrace.sources.asterisk.quality import Quality, quality_of
+from trunktrace.sources.asterisk.rtcp import Rtcp
+from trunktrace.sources.draft import Draft
+from trunktrace.sources.ends import ENDPOINT, Ends
+from trunktrace.sources.values import milliseconds_between
+
+OUTCOMES: Final = {
+    "BUSY": "busy",
+    "NOANSWER": "no_answer",
+    "NO ANSWER": "no_answer",
+    "CANCEL": "canceled",
+    "CONGESTION": "congestion",
+    "CHANUNAVAIL": "failed",
+    "FAILED": "failed",
+}
+"""What a `DialStatus`, or the disposition of a CDR, means where no SIP code is told."""
+
+CANCELED: Final = 487
+
+Lasting = Literal["hold", "recording"]
+"""Kinds of marks that begin and end."""
+
+_ROUNDED_MS: Final = 1500.0
+_MOST_PERSONS: Final = 100
+_MOST_SPANS: Final = 1000
+
+
+@dataclass(slots=True)
+class Leg:
+    """A channel: its ids, its times (unix seconds), how it ended, what its media was like."""
+
+    unique: str
+    name: ChannelName
+    linked: str | None = None
+    created: float | None = None
+    """From its id, in whole seconds."""
+    first_state: int | None = None
+    up: bool = False
+    rang: bool = False
+    hung_up: bool = False
+    began_at: float | None = None
+    ringing_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    record_end: float | None = None
+    dialed: bool = False
+    dialed_by: str | None = None
+    dial_status: str | None = None
+    sip_code: int | None = None
+    cause: int | None = None
+    gave_up: bool = False
+    peer_name: str | None = None
+    dialing: list[str] = field(default_factory=list[str])
+    """Ids of the channels that it had dialled."""
+    call_id: str | None = None
+    codec: str | None = None
+    own_number: str | None = None
+    other_number: str | None = None
+    dialed_number: str | None = None
+    dtmf_count: int = 0
+    pdd_ms: float | None = None
+    talk_ms: float | None = None
+    dialed_ms: float | None = None
+    billed_ms: float | None = None
+    """Talk time in whole seconds."""
+    persons: set[str] = field(default_factory=set[str])
+    quality_pairs: dict[str, str] = field(default_factory=dict[str, str])
+    copied_pairs: dict[str, str] = field(default_factory=dict[str, str])
+    """What its peer's channel has of it (`...BRIDGED`)."""
+    rtcp: Rtcp = field(default_factory=Rtcp)
+    spans: list[tuple[Lasting, float, float | None]] = field(
+        default_factory=list[tuple[Lasting, float, float | None]]
+    )
+
+    @property
+    def end(self) -> End:
+        """Whether this is the caller's leg or the callee's.
+
+        The first channel of a call is the caller's, also where Asterisk dialled it itself for a
+        call that it made. Any other that was dialled is a callee's.
+        """
+        if self.dialed_by is not None:
+            return "callee"
+        is_first = self.linked is None or self.linked == self.unique
+        if self.dialed or self.first_state == 0:
+            return "caller" if is_first and self.linked is not None else "callee"
+        return "caller"
+
+    def quality(self) -> Quality | None:
+        """What Asterisk says of the media of the whole leg; None where it said nothing."""
+        return quality_of(self.quality_pairs) or quality_of(self.copied_pairs)
+
+    def lost(self) -> int | None:
+        """What was lost before Asterisk on this leg; None where nobody says."""
+        quality = self.quality()
+        return self.rtcp.lost if quality is None else quality.lost
+
+    def know(self, *persons: str | None) -> None:
+        """Numbers and names of persons that an event of the leg holds: they are hidden."""
+        if len(self.persons) < _MOST_PERSONS:
+            self.persons.update(person for person in persons if person)
+
+    def answered(self, at: float | None) -> None:
+        """The 2xx was sent or came."""
+        self.up = True
+        self.answered_at = self.answered_at or at
+
+    def progressed(self, at: float | None) -> None:
+        """A 18x came."""
+        self.rang = True
+        self.ringing_at = self.ringing_at or at
+
+    def duration_ms(self) -> float | None:
+        """From the answer to the end; None where it was not answered, or nobody says."""
+        if not self.up:
+            return None
+        timed = milliseconds_between(self.answered_at, self.ended_at)
+        if timed is not None or self.talk_ms is None:
+            return self.billed_ms if timed is None else timed
+        # A caller who was answered before anybody was dialled talked longer than `Dial` did.
+        longer = self.billed_ms is not None and self.billed_ms - self.talk_ms > _ROUNDED_MS
+        return self.billed_ms if longer else self.talk_ms
+
+    def opened(self, kind: Lasting, at: float | None) -> None:
+        """Something that lasts began."""
+        if at is not None and len(self.spans) < _MOST_SPANS:
+            self.spans.append((kind, at, None))
+
+    def closed(self, kind: Lasting, at: float | None) -> None:
+        """It ended."""
+        for index in range(len(self.spans) - 1, -1, -1):
+            known, start, end = self.spans[index]
+            if known == kind and end is None:
+                self.spans[index] = (kind, start, at if at is not None and at >= start else start)
+                return
+
+
+def draft_of(leg: Leg, ends: Ends, source: str) -> Draft:
+    """The observation in the making, with all that the leg knows by itself but its media."""
+    draft = Draft(source, record_id=leg.unique)
+    draft.hide(*leg.persons, *leg.name.persons)
+    draft.identify("channel_id", leg.unique)
+    draft.identify("linked_id", leg.linked or leg.unique)
+    draft.identify(ENDPOINT, leg.name.endpoint)
+    draft.identify("host", leg.name.host)
+    draft.place(ends, leg.end)
+    draft.say(
+        call_id=leg.call_id,
+        codec=leg.codec,
+        clock_rate_hz=leg.rtcp.clock_hz(),
+        ptime_ms=leg.rtcp.ptime_ms(),
+        caller_number=leg.own_number if leg.end == "caller" else leg.other_number,
+        callee_number=leg.dialed_number or (leg.own_number if leg.end == "callee" else None),
+        dtmf_count=leg.dtmf_count or None,
+    )
+    draft.start = leg.began_at or leg.created
+    draft.end = leg.ended_at or leg.record_end
+    draft.complete = leg.hung_up or leg.record_end is not None
+    _say_end(draft, leg)
+    _say_times(draft, leg)
+    return draft
+
+
+def _say_end(draft: Draft, leg: Leg) -> None:
+    """The final answer, or what the PBX says instead of one."""
+    progress = True if leg.rang else None
+    if leg.up:
+        draft.answer(200, q850_cause=leg.cause)
+        return
+    draft.answer(leg.sip_code, q850_cause=leg.cause, progress=progress)
+    if leg.sip_code not in (None, CANCELED):
+        return
+    # 487 answers a CANCEL: of Asterisk's own after its dial timeout, or of a caller who gave up.
+    outcome = "canceled" if leg.gave_up else OUTCOMES.get(leg.dial_status or "")
+    draft.say(outcome=outcome)
+
+
+def _say_times(draft: Draft, leg: Leg) -> None:
+    draft.say(duration_ms=leg.duration_ms())
+    setup = milliseconds_between(leg.began_at, leg.answered_at)
+    if setup is None and leg.up and leg.dialed_ms is not None and leg.talk_ms is not None:
+        setup = leg.dialed_ms - leg.talk_ms
+    pdd = milliseconds_between(leg.began_at, leg.ringing_at)
+    pdd = leg.pdd_ms if pdd is None else pdd
+    if setup is not None and setup >= 0.0:
+        draft.say(setup_ms=setup)
+        if pdd is not None and 0.0 <= pdd <= setup:
+            draft.say(ring_ms=setup - pdd)
+    draft.say(pdd_ms=pdd)
+    draft.happened("invite", leg.began_at)
+    draft.happened("ringing", leg.ringing_at)
+    draft.happened("answered", leg.answered_at)
+    draft.happened("hangup", leg.ended_at)
+    for kind, start, end in leg.spans:
+        draft.happened(kind, start, end)
+
+
+def say_media(draft: Draft, leg: Leg, ends: Ends, upstream: int | None) -> None:
+    """The windows of a leg; `upstream` is what the other leg lost, None where nobody knows."""
+    start = leg.answered_at or leg.began_at or leg.created
+    end = leg.ended_at or leg.record_end
+    quality = leg.quality()
+    if quality is not None:
+        times = None if start is None or end is None else (start, end)
+        say_quality(draft, quality, leg.end, ends, leg.up, upstream, times)
+    began = leg.answered_at or (leg.created if leg.first_state is not None else None)
+    say_intervals(draft, leg.rtcp, leg.end, ends, began, upstream)

@@ -1,0 +1,176 @@
+"""Call detail records of FreeSWITCH's mod_json_cdr: one JSON document a leg.
+
+A file holds one document or many (one after the other, one a line, or a list), of a-legs and
+b-legs; or one a line as the module posts them (`cdr=` and the document, as a form). Values are
+URL-encoded where `encode-values` is on; that is seen by what they hold. Of a leg that is told twice
+the later document counts. Failed calls have `callStats: {}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, cast
+
+from trunktrace.sources.bodies import Body, bodies, forms
+from trunktrace.sources.freeswitch.call import observations
+from trunktrace.sources.freeswitch.frames import decoded
+from trunktrace.sources.freeswitch.leg import END_OF, MAX_NAME_CHARACTERS, VARIABLES, Leg, names_of
+from trunktrace.sources.freeswitch.media import Statistics
+from trunktrace.sources.jsonlines import Record, list_in, object_in, record, text_in
+from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.values import unix_time
+
+NAME: Final = "freeswitch-cdr"
+
+_NOT_SIP: Final = ("loopback/", "null/", "error/")
+_FORMS: Final = (b"cdr=", b"uuid=")
+_MOST_PROFILES: Final = 64
+_NEVER_ENCODED: Final = frozenset(' "#&+:;<=>@')
+"""Characters that FreeSWITCH encodes: a value that holds one is in clear."""
+
+_TIMES: Final = {
+    "created": ("created_time", "start_uepoch", "start_epoch"),
+    "progress": ("progress_time", "progress_uepoch", "progress_epoch"),
+    "early": ("progress_media_time", "progress_media_uepoch", "progress_media_epoch"),
+    "answered": ("answered_time", "answer_uepoch", "answer_epoch"),
+    "hung_up": ("hangup_time", "end_uepoch", "end_epoch"),
+}
+_OURS: Final = frozenset(
+    {
+        "uuid",
+        "direction",
+        "channel_name",
+        *(name for _, *others in _TIMES.values() for name in others),
+    }
+)
+
+
+def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
+    """One observation a leg; those of one call are read together."""
+    legs: dict[str, Leg] = {}
+    broken: list[Broken] = []
+    ignored = 0
+    for line, body in _documents(data):
+        found = body if isinstance(body, Broken) else _leg(body, line)
+        if found is None:
+            ignored += 1
+        elif isinstance(found, Broken):
+            broken.append(found)
+        else:
+            legs.pop(found.uuid, None)
+            legs[found.uuid] = found
+    return Parsed(tuple(observations(NAME, legs.values(), reading)), tuple(broken), ignored)
+
+
+def _documents(data: bytes) -> Iterator[Body]:
+    if not data.lstrip()[:5].startswith(_FORMS):
+        yield from bodies(data)
+        return
+    for line, form in forms(data):
+        if isinstance(form, Broken):
+            yield line, form
+        else:
+            told = text_in(form, "cdr")
+            yield line, record(told.encode(), line) if told else Broken(line, "no field `cdr`")
+
+
+def _leg(document: Record, line: int) -> Leg | Broken | None:
+    """The leg of a document; None for one that is no leg to anybody outside (loopback)."""
+    told = _texts(object_in(document, "variables"))
+    flows = list(_objects(list_in(document, "callflow")[:_MOST_PROFILES]))
+    profiles = [object_in(flow, "caller_profile") for flow in flows]
+    channel = object_in(document, "channel_data")
+    if not told and not channel and not flows:
+        return Broken(line, "no document of mod_json_cdr")
+    uuid = told.get("uuid") or _first(profiles, "uuid") or text_in(document, "uuid")
+    end = END_OF.get(text_in(channel, "direction") or told.get("direction") or "")
+    if not uuid or len(uuid) > MAX_NAME_CHARACTERS:
+        return Broken(line, "no uuid of a channel")
+    if end is None:
+        return Broken(line, "no direction under `channel_data`")
+    if (told.get("channel_name") or "").startswith(_NOT_SIP):
+        return None
+    times = {name: _time(flows, told, keys) for name, keys in _TIMES.items()}
+    if times["created"] is None and times["hung_up"] is None:
+        return Broken(line, "no time at which the leg began or ended")
+    variables = {key: told[key] for key in VARIABLES if key in told}
+    media = {key: value for key, value in told.items() if key.startswith("rtp_audio_")}
+    audio = object_in(object_in(document, "callStats"), "audio")
+    leg = Leg(
+        uuid=uuid,
+        end=end,
+        variables=variables,
+        statistics=Statistics(media, audio),
+        created=times["created"],
+        progress=_earliest(times["progress"], times["early"]),
+        answered=times["answered"],
+        hung_up=times["hung_up"],
+        # The first profile is the last one that the call had: what was dialled is in the oldest.
+        caller=_first(reversed(profiles), "caller_id_number"),
+        callee=_first(reversed(profiles), "destination_number") or told.get("sip_req_user"),
+    )
+    _name_ends(leg, profiles)
+    return leg
+
+
+def _name_ends(leg: Leg, profiles: list[Record]) -> None:
+    """How the document calls either end, and the persons at them."""
+    own = ("sip_gateway_name", "sip_gateway", "sip_network_ip", "sip_received_ip")
+    host = "sip_from_host" if leg.end == "caller" else "sip_to_host"
+    leg.near |= names_of([*map(leg.said, (*own, host)), _first(profiles, "network_addr")])
+    users = ("sip_from_user", "sip_to_user", "sip_req_user", "sip_contact_user", "sip_from_display")
+    leg.persons |= names_of(map(leg.said, users))
+    for profile in profiles:
+        people = ("username", "caller_id_name", "caller_id_number", "ani", "destination_number")
+        leg.persons |= names_of(text_in(profile, key) for key in people)
+        for role in ("originator", "originatee"):
+            others = list_in(object_in(profile, role), f"{role}_caller_profiles")
+            leg.far |= names_of(text_in(one, "network_addr") for one in _objects(others[:64]))
+
+
+def _texts(variables: Record) -> dict[str, str]:
+    """The variables that are read and are text, decoded where they were encoded."""
+    told = {key: value for key, value in variables.items() if isinstance(value, str)}
+    in_clear = not all(map(_may_be_coded, told.values()))
+    told = {key: value for key, value in told.items() if _is_read(key)}
+    encoded = {key: value for key, value in told.items() if "%" in value and _may_be_coded(value)}
+    if in_clear:
+        # A Call-ID may hold a `%` of its own: where anything stands in clear, it does as well.
+        encoded.pop("sip_call_id", None)
+    return {key: told[key] for key in told.keys() - encoded.keys()} | decoded(encoded)
+
+
+def _is_read(name: str) -> bool:
+    return name in VARIABLES or name in _OURS or name.startswith("rtp_audio_")
+
+
+def _may_be_coded(value: str) -> bool:
+    return _NEVER_ENCODED.isdisjoint(value)
+
+
+def _time(flows: list[Record], told: Mapping[str, str], keys: tuple[str, ...]) -> float | None:
+    """The earliest time of that name, the latest for the end; FreeSWITCH writes 0 for none."""
+    by_flow, microseconds, seconds = keys
+    found = [
+        time
+        for flow in flows
+        if (time := unix_time(object_in(flow, "times").get(by_flow), per_second=1e6))
+    ]
+    if found:
+        return max(found) if by_flow == "hangup_time" else min(found)
+    return unix_time(told.get(microseconds), per_second=1e6) or unix_time(told.get(seconds))
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+def _first(records: Iterable[Record], key: str) -> str | None:
+    return next((text for one in records if (text := text_in(one, key))), None)
+
+
+def _objects(values: Iterable[object]) -> Iterator[Record]:
+    for value in values:
+        if isinstance(value, dict):
+            yield cast("Record", value)

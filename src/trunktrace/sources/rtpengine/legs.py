@@ -1,0 +1,222 @@
+"""The legs of a call as rtpengine saw them: observations out of a `MediaCall`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from trunktrace.belief import believable_text
+from trunktrace.conventions import SIP_CALL_ID
+from trunktrace.facts import End, Observation
+from trunktrace.sip.uris import parse_host
+from trunktrace.sources import sdp
+from trunktrace.sources.acc.voice import ALGORITHM
+from trunktrace.sources.draft import Draft
+from trunktrace.sources.ends import Ends
+from trunktrace.sources.reading import Reading
+from trunktrace.sources.rtpengine.call import MediaCall, Report, Side
+from trunktrace.sources.rtpengine.loss import Way, ways
+from trunktrace.sources.static_payloads import CODECS
+from trunktrace.windows import LossMethod, MediaDirection
+
+NAME: Final = "rtpengine"
+
+_LONGEST_SDP: Final = 16 * 1024
+_AUDIO: Final = re.compile(r"^m=audio \d{1,5} \S{1,32} (\d{1,3})\b", re.MULTILINE)
+_REPORT_S: Final = 5.0
+_LONGEST_GAP_S: Final = 10.0
+"""RTCP comes every 5 s or so: a report after a longer gap says only what its own time was like."""
+
+_OTHER: Final[dict[End, End]] = {"caller": "callee", "callee": "caller"}
+
+
+def observations_of(call: MediaCall, reading: Reading) -> Iterator[Observation]:
+    """One observation for each end that was there."""
+    sides: dict[End, Side] = {end: one for end, one in call.ends().items() if one.was_there}
+    if not sides or not (call.has_statistics or call.call_id):
+        return
+    ends = reading.bridge.ends(
+        caller=_names(sides.get("caller")), callee=_names(sides.get("callee"))
+    )
+    drafts: dict[End, Draft] = {end: _draft(call, sides, end, ends) for end in sides}
+    if "callee" in sides and "caller" in sides and call.has_statistics:
+        _Media(call, sides, ends, drafts).say()
+    yield from (drafts[end].build() for end in drafts)
+
+
+def _names(side: Side | None) -> tuple[str | None, ...]:
+    return () if side is None else (side.address, side.signalled_from, side.label)
+
+
+def _draft(call: MediaCall, sides: Mapping[End, Side], end: End, ends: Ends) -> Draft:
+    side = sides[end]
+    known = believable_text(call.call_id) or ""
+    first = next(iter(sides.values()))
+    draft = Draft(NAME, record_id=known or believable_text(first.tag) or "")
+    draft.place(ends, end, states_direction=ends.by != "assumed")
+    draft.say(call_id=call.call_id)
+    said = draft.known(SIP_CALL_ID)
+    draft.identify("linked_id", said if isinstance(said, str) else None)
+    for name, other in (("from_tag", sides.get("caller")), ("to_tag", sides.get("callee"))):
+        draft.identify(name, believable_text(other.tag) if other is not None else None)
+    host = parse_host(side.signalled_from) if side.signalled_from else None
+    if host is not None:
+        draft.identify("host", host.host)
+        if ends.far == end:
+            draft.claim({"sip.hostname": host.host})
+    if "callee" in sides:
+        _say_codec(draft, side, answered=end == "callee")
+        if call.deleted_by and call.deleted_by == sides["callee"].tag:
+            draft.say(hangup_source="callee")
+    draft.start, draft.end, draft.complete = call.created, call.ended, call.is_over
+    if draft.start is not None and draft.end is not None:
+        draft.end = max(draft.start, draft.end)  # whole seconds, after one with a fraction
+    return draft
+
+
+def _say_codec(draft: Draft, side: Side, *, answered: bool) -> None:
+    """The codec that was used, else the first one of an answer; the packet time of the SDP."""
+    name, _, rate = (side.codec or "").partition("/")
+    if side.sdp is not None:
+        draft.say(ptime_ms=sdp.ptime_ms(side.sdp))
+        if answered and not name:
+            name, _, rate = _first_codec(side.sdp).partition("/")
+    draft.say(codec=name or None)
+    if rate.isascii() and rate.isdigit() and len(rate) < 7:
+        draft.say(clock_rate_hz=int(rate))
+
+
+def _first_codec(text: str) -> str:
+    """Name and clock rate (`PCMU/8000`) of the first payload type of the audio; else empty."""
+    found = _AUDIO.search(text[:_LONGEST_SDP])
+    if found is None:
+        return ""
+    payload = int(found[1])
+    mapped = re.search(rf"^a=rtpmap:{payload} ([\w.+-]{{1,32}}/\d{{1,6}})", text, re.MULTILINE)
+    name, rate = CODECS.get(payload, ("", 0))
+    return mapped[1] if mapped else f"{name}/{rate}" if name else ""
+
+
+_Measures = dict[str, object]
+_NOTHING: Final[_Measures] = {}
+
+
+class _Media:
+    """Both directions of one call."""
+
+    def __init__(
+        self, call: MediaCall, sides: dict[End, Side], ends: Ends, drafts: dict[End, Draft]
+    ) -> None:
+        self._call = call
+        self._sides = sides
+        self._ends = ends
+        self._drafts = drafts
+
+    def say(self) -> None:
+        """What each end sent and heard; nothing of a call that nobody answered."""
+        caller, callee = self._sides["caller"], self._sides["callee"]
+        heard = {end: self._call.heard_by(side) for end, side in self._sides.items()}
+        if not callee.tag and not (caller.packet_count or callee.packet_count):
+            return
+        forth, back = ways(caller, callee, heard["caller"], heard["callee"], self._call.created)
+        self._way("caller", forth)
+        self._way("callee", back)
+
+    def _way(self, sender: End, way: Way) -> None:
+        """What one end sent, and what the other one heard of it."""
+        listener = _OTHER[sender]
+        last = self._sides[sender].last_packet if way.received else None
+        told = self._call.heard_by(self._sides[listener])
+        quality = (
+            _quality(told.average) if told is not None and told.average is not None else _NOTHING
+        )
+        places: tuple[tuple[End, MediaDirection, _Measures], ...] = (
+            (sender, self._ends.sent_by(sender), _measures_at_sender(way)),
+            (listener, self._ends.sent_to(listener), _measures_at_listener(way) | quality),
+        )
+        method: LossMethod = "counted" if way.counted and way.before is not None else "derived"
+        for end, direction, measures in places:
+            self._say(end, direction, measures, method, last)
+        self._reports(sender, way)
+
+    def _say(
+        self,
+        end: End,
+        direction: MediaDirection,
+        measures: dict[str, object],
+        method: LossMethod,
+        last: float | None,
+    ) -> None:
+        draft = self._drafts[end]
+        start, stop = self._call.created, last or self._call.ended
+        if start is not None and stop is not None and stop >= start:
+            draft.saw(draft.leg, direction, start, stop, measures, method)
+        else:
+            draft.total(draft.leg, direction, measures, method)
+
+    def _reports(self, sender: End, way: Way) -> None:
+        """Each report of the listening end: what it heard on its leg, the loss where it happened.
+
+        A report whose loss came partly before rtpengine and partly behind it is told without.
+        """
+        listener = _OTHER[sender]
+        told = self._call.heard_by(self._sides[listener])
+        here, there = self._drafts[listener], self._drafts[sender]
+        before = self._call.created
+        for report in told.reports if told is not None else ():
+            if report.at is None:
+                continue
+            start = _began(before, report.at)
+            before = report.at
+            quality = _quality(report)
+            loss = None if report.loss_percent is None else _ratio(report.loss_percent)
+            to, by = self._ends.sent_to(listener), self._ends.sent_by(sender)
+            if way.before and loss:
+                here.saw(here.leg, to, start, report.at, quality, "derived")
+                if not way.after:
+                    there.saw(there.leg, by, start, report.at, {"loss_ratio": loss}, "derived")
+            else:
+                measures = {**quality, "loss_ratio": loss}
+                here.saw(here.leg, to, start, report.at, measures, "derived")
+
+
+def _measures_at_sender(way: Way) -> _Measures:
+    """What came of an end, and what was lost of it before rtpengine."""
+    lost = way.before if way.lost is not None else None
+    return {"packet_count": way.received, "lost_count": lost, "loss_ratio": way.before_ratio}
+
+
+def _measures_at_listener(way: Way) -> _Measures:
+    """What went to an end, and what of it was lost behind rtpengine (anywhere, if unknown where).
+
+    Where the end counted to the last packet, the packets are those that it got.
+    """
+    if way.before is None:
+        count = way.received if way.ratio is None else None
+        return {"packet_count": count, "lost_count": way.lost, "loss_ratio": way.ratio}
+    arrived = way.received
+    if way.after and arrived is not None:
+        arrived = max(0, arrived - way.after) if way.counted else None
+    lost = way.after if way.lost is not None else None
+    return {"packet_count": arrived, "lost_count": lost, "loss_ratio": way.after_ratio}
+
+
+def _began(before: float | None, at: float) -> float:
+    """When the time began that a report is about: at the one before it, if that is near."""
+    near = before is not None and 0 < at - before <= _LONGEST_GAP_S
+    return before if near and before is not None else at - _REPORT_S
+
+
+def _quality(report: Report) -> dict[str, object]:
+    return {
+        "mos": report.mos,
+        "mos_algorithm": ALGORITHM if report.mos else None,
+        "jitter_ms": report.jitter_ms,
+        "rtt_ms": report.rtt_ms,
+    }
+
+
+def _ratio(percent: int) -> float:
+    """A whole percent was cut off: half of one is added to what is not 0."""
+    return min(100.0, percent + 0.5 if percent else 0.0) / 100.0

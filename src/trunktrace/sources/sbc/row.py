@@ -1,0 +1,281 @@
+"""One row of an SBC's CSV as observations: of one leg, or of both where the map names both ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, cast
+
+from trunktrace import conventions as c
+from trunktrace.facts import End, Observation
+from trunktrace.sources.draft import Draft
+from trunktrace.sources.ends import Ends
+from trunktrace.sources.reading import Reading
+from trunktrace.sources.sbc.columns import Column, ColumnMap
+from trunktrace.sources.sbc.fields import (
+    DURATIONS,
+    IDS,
+    MEDIA,
+    PERSONS,
+    SIDES,
+    TIMES,
+    time_of,
+    value_of,
+)
+from trunktrace.sources.values import milliseconds_between
+from trunktrace.timeline import MarkKind
+from trunktrace.windows import Leg, LossMethod, MediaDirection
+
+Cell = tuple[Column, str]
+Place = tuple[Leg, MediaDirection, bool]
+"""Leg, direction, and whether the SBC received what is counted there."""
+
+_ENDS: Final[tuple[End, ...]] = ("caller", "callee")
+_LONGEST_CELL: Final = 1024
+_IDENTIFYING: Final = frozenset(
+    {"call_id", "provider_call_id", "session_id", "linked_id", "channel_id", "record_id"}
+)
+_MARKS: Final[tuple[tuple[str, MarkKind], ...]] = (
+    ("setup_time", "invite"),
+    ("ringing_time", "ringing"),
+    ("answer_time", "answered"),
+    ("end_time", "hangup"),
+)
+_REASON: Final = re.compile(
+    r"\s{0,4}(?:SIP|Q\.850 {0,2}; {0,2}cause {0,2}= {0,2}(\d{1,3})|Q\.850)\s{0,4};?"
+)
+"""A Reason header (RFC 3326) in the place of a phrase, as AudioCodes writes it."""
+_ANSWERED: Final = 200
+_BEYOND_SIP: Final = 700
+_NAMING: Final = ("endpoint", "host", "trunk_group")
+
+
+class UnreadableError(ValueError):
+    """A row cannot be read; why, without any value of it."""
+
+
+def observed(cells: Iterable[Cell], told: ColumnMap, reading: Reading) -> list[Observation]:
+    """The legs of which a row speaks; none where it says nothing. Raises UnreadableError."""
+    row = list(cells)
+    spoken = [(column, text) for column, cell in row if (text := _text(column, cell))]
+    if not spoken:
+        return []
+    _identified(row, spoken)
+    row_end = _row_end(spoken, told)
+    placed = {column.end or row_end for column, _ in spoken}
+    ends = _ends(spoken, row_end, reading)
+    wanted: list[End | None] = [one for one in _ENDS if one in placed] or [None]
+    if row_end is not None:
+        # What the row says of the other end names that end, and no more.
+        wanted = [row_end]
+    return [_leg(spoken, one, row_end, ends, told, reading) for one in wanted]
+
+
+def _text(column: Column, cell: str) -> str:
+    """What a cell says; empty where that is nothing, or cannot be."""
+    text = "" if len(cell) > _LONGEST_CELL or cell.lower() in column.missing else cell
+    text = " ".join(text.split()) if "\n" in text else text
+    return text if column.words is None else column.words.get(text.lower(), text)
+
+
+def _identified(row: list[Cell], spoken: list[Cell]) -> None:
+    named = any(column.field in _IDENTIFYING for column, _ in row)
+    if named and not any(column.field in _IDENTIFYING for column, _ in spoken):
+        raise UnreadableError("a row without an id")
+
+
+def _row_end(spoken: list[Cell], told: ColumnMap) -> End | None:
+    """The end that the row is of, as one of its columns tells."""
+    named = any(column.field == "end" for column in told.columns)
+    found = [value_of("end", text, None) for column, text in spoken if column.field == "end"]
+    if named and not (found and found[0]):
+        raise UnreadableError("a row that does not tell of which end it is")
+    return cast("End", found[0]) if found else told.end
+
+
+def _ends(spoken: list[Cell], row_end: End | None, reading: Reading) -> Ends:
+    names: dict[End, list[str]] = {"caller": [], "callee": []}
+    direction: object = None
+    for column, text in spoken:
+        end = column.end or row_end
+        if column.field in _NAMING and end is not None:
+            names[end].append(text)
+        elif column.field == "direction":
+            direction = value_of("direction", text, None)
+    sides: dict[object, End] = {"inbound": "callee", "outbound": "caller"}
+    return reading.bridge.ends(
+        caller=names["caller"], callee=names["callee"], told=sides.get(direction)
+    )
+
+
+def _leg(
+    spoken: list[Cell],
+    end: End | None,
+    row_end: End | None,
+    ends: Ends,
+    told: ColumnMap,
+    reading: Reading,
+) -> Observation:
+    draft = Draft("sbc-csv", leg=told.leg)
+    mine = [
+        (column, text)
+        for column, text in spoken
+        if (column.end or row_end) in (None, end) or column.field == PERSONS
+    ]
+    if end is not None:
+        draft.place(ends, end)
+    _tell_facts(draft, mine, end)
+    if end is not None and end == ends.far:
+        hosts = [text for column, text in mine if column.field == "host"]
+        draft.claim({"sip.hostname": hosts[0]} if hosts else {})
+    times = _tell_times(draft, mine, reading)
+    _tell_media(draft, mine, end, ends, _between(draft, times))
+    return draft.build()
+
+
+def _tell_facts(draft: Draft, mine: list[Cell], end: End | None) -> None:
+    facts: dict[str, object] = {}
+    for column, text in mine:
+        field = column.field
+        if field in TIMES or field in MEDIA or field == "end":
+            continue
+        value = value_of(field, text, column.unit)
+        if field in DURATIONS and not value:
+            continue  # no call was set up, or rang, for no time at all: nobody measured
+        if field == PERSONS:
+            draft.hide(text)
+        elif field == "record_id":
+            draft.record_id = text
+        elif field in IDS:
+            draft.identify(field, text)
+        elif field == "hangup_source":
+            facts[field] = _who(value, end)
+        elif value is not None:
+            facts[field] = value
+    _tell_end(draft, facts, answered=any(column.field == "answer_time" for column, _ in mine))
+    draft.say(**facts)
+
+
+def _tell_end(draft: Draft, facts: dict[str, object], *, answered: bool) -> None:
+    """The final answer, with the cause of a Reason header where the phrase is one."""
+    code, reason, cause = (
+        facts.pop(name, None) for name in ("status_code", "reason", "q850_cause")
+    )
+    header = _REASON.match(reason) if isinstance(reason, str) else None
+    if header is not None:
+        cause = cause or (int(header[1]) if header[1] else None)
+        reason = None
+    if code is None and answered:
+        code = _ANSWERED
+    known = isinstance(code, int) and _ANSWERED <= code < _BEYOND_SIP
+    draft.answer(
+        code if known and isinstance(code, int) else None,
+        reason=reason if isinstance(reason, str) else None,
+        q850_cause=cause if isinstance(cause, int) else None,
+    )
+
+
+def _who(word: object, end: End | None) -> object:
+    """Who hung up, where the SBC says so by the leg: its own end, or the other one."""
+    if word not in SIDES:
+        return word
+    if end is None:
+        return None
+    return end if word == SIDES[0] else _ENDS[end == "caller"]
+
+
+def _tell_times(draft: Draft, mine: list[Cell], reading: Reading) -> dict[str, float]:
+    times: dict[str, float] = {}
+    for column, text in mine:
+        if column.field in TIMES:
+            at = time_of(text, column.form, reading.zone)
+            if at is None and column.form == "any" and text.strip("0.:- ") == "":
+                continue
+            if at is None:
+                raise UnreadableError(f"{column.field} is no time of the form that is expected")
+            times[column.field] = at
+    for name, kind in _MARKS:
+        draft.happened(kind, times.get(name))
+    draft.start = times.get("setup_time") or times.get("answer_time")
+    draft.end = times.get("end_time")
+    said = {column.field for column, _ in mine if column.field in DURATIONS}
+    spans = {
+        "duration_ms": ("answer_time", "end_time"),
+        "setup_ms": ("setup_time", "answer_time"),
+        "pdd_ms": ("setup_time", "ringing_time"),
+        "ring_ms": ("ringing_time", "answer_time"),
+    }
+    for name, (first, last) in spans.items():
+        if name not in said:
+            draft.say(**{name: milliseconds_between(times.get(first), times.get(last))})
+    return times
+
+
+def _between(draft: Draft, times: dict[str, float]) -> tuple[float, float] | None:
+    """Between when the media ran, as far as the row tells."""
+    start, end = times.get("answer_time"), times.get("end_time")
+    if start is None and end is None:
+        return None
+    told = draft.known(c.SIP_CALL_DURATION_MS)
+    if isinstance(told, int | float):
+        talked = told / 1000.0
+        start = end - talked if start is None and end is not None else start
+        end = start + talked if end is None and start is not None else end
+    start = start if start is not None else times.get("setup_time")
+    return None if start is None or end is None or end < start else (start, end)
+
+
+def _tell_media(
+    draft: Draft,
+    mine: list[Cell],
+    end: End | None,
+    ends: Ends,
+    between: tuple[float, float] | None,
+) -> None:
+    places: dict[Place, dict[str, object]] = {}
+    methods: dict[Place, LossMethod] = {}
+    for column, text in mine:
+        if column.field not in MEDIA:
+            continue
+        value = value_of(column.field, text, column.unit)
+        if value is None:
+            continue
+        place = _place(column, draft, end, ends)
+        places.setdefault(place, {})[column.field] = value
+        if column.method is not None:
+            methods[place] = column.method
+        elif column.field == "loss_ratio" and column.unit == "percent" and "." not in text:
+            methods[place] = "derived"
+    for place, measures in places.items():
+        method = _complete(measures, received=place[2]) or methods.get(place, "counted")
+        method = methods.get(place, method)
+        if between is None:
+            draft.total(place[0], place[1], measures, method)
+        else:
+            draft.saw(place[0], place[1], *between, measures, method)
+
+
+def _place(column: Column, draft: Draft, end: End | None, ends: Ends) -> Place:
+    if column.direction is not None or end is None:
+        return column.leg or draft.leg, column.direction or "in", column.flow != "sent"
+    side = column.end or end
+    sent = column.flow == "sent"
+    return ends.leg(side), (ends.sent_to(side) if sent else ends.sent_by(side)), not sent
+
+
+def _complete(measures: dict[str, object], *, received: bool) -> LossMethod | None:
+    """What follows from the counts: the loss, and that a score is the vendor's."""
+    method: LossMethod | None = None
+    lost, count = measures.get("lost_count"), measures.get("packet_count")
+    sent = measures.pop("sent_count", None)
+    if "loss_ratio" not in measures and isinstance(lost, int):
+        if isinstance(count, int) and received and count + lost > 0:
+            measures["loss_ratio"] = lost / (lost + count)
+        elif isinstance(sent, int) and 0 < sent >= lost:
+            measures["loss_ratio"] = lost / sent
+            method = "derived"
+    if count is None and lost is None and isinstance(sent, int):
+        measures["packet_count"] = sent
+    if "mos" in measures or "r_factor" in measures:
+        measures["mos_algorithm"] = "vendor"
+    return method

@@ -1,0 +1,1 @@
+"""What Telnyx sends: Call Control events and TeXML callbacks."""

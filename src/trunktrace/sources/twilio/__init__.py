@@ -1,0 +1,1 @@
+"""What Twilio sends: status callbacks, and Voice Insights' summaries, metrics and events."""
