@@ -15,7 +15,7 @@ from trunktrace.sources.ends import Ends
 from trunktrace.sources.radius.record import FAILED, STOP, RadiusRecord
 from trunktrace.sources.sbc.words import gateway_time, q850_of
 from trunktrace.sources.values import milliseconds_between
-from trunktrace.windows import MediaDirection
+from trunktrace.windows import LossMethod, MediaDirection
 
 Kind = Literal["oracle", "proxy", "gateway"]
 _MOST_PERSONS: Final = 48
@@ -166,7 +166,7 @@ class Session:
         """
         if not self.answered(times) and not measures.get("packet_count"):
             return
-        method = "derived" if derived else "counted"
+        method: LossMethod = "derived" if derived else "counted"
         between = self.until(times)
         if between is None:
             draft.total(draft.leg, direction, measures, method)
