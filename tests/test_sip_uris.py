@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunktrace.sip.headers import PARTY_HEADERS, header_attribute, is_header_name
-from trunktrace.sip.uris import HostPort, parse_host
+from trunktrace.sip.uris import HostPort, host_in_uri, parse_host
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,43 @@ from trunktrace.sip.uris import HostPort, parse_host
 def test_host_and_port(text: str, expected: HostPort) -> None:
     """A host is read with or without a port, as name, IPv4 or IPv6, in one canonical form."""
     assert parse_host(text) == expected
+
+
+@pytest.mark.parametrize(
+    "uri, host",
+    [
+        ("sip:agent@Bridge.example", "bridge.example"),
+        ("sip:agent@10.0.0.5:5060", "10.0.0.5"),
+        ("SIPS:agent@[2001:DB8:0::5]:5061;transport=tls", "2001:db8::5"),
+        ("sip:[2001:db8::5]", "2001:db8::5"),
+        ("sip:bridge.example;transport=udp", "bridge.example"),
+        ("sip:+15555550101;phone-context=x.example@gw.example;user=phone", "gw.example"),
+        ('"A, B" <sip:a@gw.example:5070;lr>;tag=x@y', "gw.example"),
+        ("sip:a@gw.example?Subject=x", "gw.example"),
+        ("agent@bridge.example:5060", "bridge.example"),
+        ("sip:a@b@gw.example", "gw.example"),
+        ("+15555550101", None),
+        ("15555550101", None),
+        ("bridge.example", None),
+        ("tel:+15555550101", None),
+        ("sip:", None),
+        ("sip:a@", None),
+        ("sip:a@[2001:db8::5", None),
+        ("sip:a@" + "b" * 2000, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_host_in_a_uri(uri: object, host: str | None) -> None:
+    """It is read without user, port and parameters; a number or a bare host is no URI."""
+    assert host_in_uri(uri) == host
+
+
+@given(st.text())
+def test_reading_a_uri_never_raises(text: str) -> None:
+    """Whatever stands there, it has a host that can be read, or none."""
+    host = host_in_uri(text)
+    assert host is None or parse_host(host) is not None
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,8 @@ class Observation:
     and `end` are 0. `bridge_end` is the end of the call that was taken to face the bridge by a
     record of an element between both ends (a PBX, a proxy), and `bridge_end_by` how that was known;
     None for a source that stands at one end. `sources.ends.turned` gives the other reading.
+    `is_aside` is whether the leg is of somebody beside the bridge, as a desk phone that rang too:
+    its media are nobody's who speaks with the agent, and are left out.
     """
 
     source: str
@@ -244,6 +246,7 @@ class Observation:
     untimed: tuple[MediaWindow, ...] = ()
     bridge_end: End | None = None
     bridge_end_by: Literal["configured", "told", "assumed"] = "assumed"
+    is_aside: bool = False
 
 
 _STATEMENTS: Final = ("record_media", "record_task", "record_recording", "expect")

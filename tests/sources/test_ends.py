@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunktrace import conventions as c
+from trunktrace.diagnosis.assemble import story_of
 from trunktrace.facts import End, Observation
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Bridge, Ends, turned
@@ -41,8 +42,40 @@ def test_the_named_end_faces_the_bridge(
 ) -> None:
     """A name of the bridge in a record says where it stands, in any case of letters."""
     ends = Bridge(frozenset({"LIVEKIT"}), end="callee").ends(caller=caller, callee=callee)
-    assert ends == Ends(end, "configured")
+    assert (ends.bridge, ends.by) == (end, "configured")
     assert ends.stated_by("caller") == ends.stated_by("callee") == ends.direction
+
+
+@pytest.mark.parametrize(
+    "name", ["[2001:db8::5]:5060", "2001:DB8:0::5", "10.0.0.5:5060", "10.0.0.5", "LIVEKIT "]
+)
+def test_a_host_is_the_same_with_and_without_its_port(name: str) -> None:
+    """Addresses are compared in their one form, hosts without their port, names without case."""
+    bridge = Bridge(frozenset({name}))
+    told = ["2001:db8:0:0::5", "[10.0.0.5]:1", "10.0.0.5:5062", "livekit"]
+    assert bridge.ends(callee=told).by == "configured"
+    assert bridge.ends(callee=["2001:db8::6", "10.0.0.50", "livekit2"]).by == "assumed"
+
+
+def test_who_rang_beside_the_bridge_stands_aside() -> None:
+    """A leg of the bridge's end that is not the bridge's has facts, and no media of the call."""
+    ends = Bridge(frozenset({"livekit"})).ends(caller=["acme"], callee=["livekit", "desk"])
+    legs: dict[str, Observation] = {}
+    for name, end in (("acme", "caller"), ("livekit", "callee"), ("desk", "callee")):
+        draft = Draft("made-pbx")
+        draft.identify(ENDPOINT, name)
+        draft.place(ends, end, names=[name])  # type: ignore[arg-type]
+        draft.answer(487)
+        draft.saw("trunk", "out", 1e9, 1e9 + 10, {"lost_count": 5})
+        legs[name] = draft.build()
+    assert [legs[name].is_aside for name in legs] == [False, False, True]
+    assert (legs["livekit"].leg, legs["desk"].leg) == ("trunk", "pstn")
+    assert legs["livekit"].windows
+    assert not legs["desk"].windows
+    assert legs["desk"].facts[c.SIP_RESPONSE_STATUS_CODE] == 487
+    assert c.TRUNK_ID not in legs["desk"].facts
+    assert not story_of([legs["desk"], legs["acme"]]).facts.get(c.TRUNK_FAULT)
+    assert story_of([legs["desk"]]).facts == {}
 
 
 def test_configuration_wins_over_what_a_record_tells() -> None:

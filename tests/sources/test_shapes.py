@@ -79,6 +79,15 @@ def test_forms_and_json_in_one_file() -> None:
     assert [one for _, one in forms(b'{"a": "1"}')] == [{"a": "1"}]
 
 
+def test_json_that_is_broken_takes_no_form_with_it() -> None:
+    """A line of broken JSON among forms is broken alone, wherever it stands."""
+    data = b'{"broken": \na=1\n{"b": "2"}\n{\n "c": 3\n}\nd=4\n{oops'
+    found = list(forms(data))
+    assert [line for line, _ in found] == [1, 2, 3, 4, 7, 8]
+    assert [one for _, one in found[1:5]] == [{"a": "1"}, {"b": "2"}, {"c": 3}, {"d": "4"}]
+    assert [one.line for _, one in found if isinstance(one, Broken)] == [1, 8]
+
+
 @pytest.mark.parametrize(
     "line",
     [

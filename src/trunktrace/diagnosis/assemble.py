@@ -48,9 +48,9 @@ def story_of(observations: Iterable[Observation]) -> Story:
     are those of the leg that is the call, with the media totals of its windows; marks and windows
     of other legs are left out. What is of the far leg (`pstn`) never becomes the trunk's. Media
     that were told without their time are of the time from the answer to the hang-up; where nobody
-    knows it, they are in the totals only.
+    knows it, they are in the totals only. Who rang beside the bridge is no part of it.
     """
-    told = sorted(observations, key=_order)
+    told = sorted((one for one in observations if not one.is_aside), key=_order)
     of_leg = legs.legs_of(told)
     ours_first = [one for one in told if legs.is_of_our_side(one.source)]
     beyond = tried.attempts_of(one for one in told if not legs.is_of_our_side(one.source))

@@ -1,4 +1,4 @@
-"""Hosts of SIP as LiveKit gives them: `host`, `host:port`, IPv6.
+"""Hosts of SIP as records give them: `host`, `host:port`, IPv6, and the host in a URI.
 
 Why not a library: `sipmessage` (BSD, kept, typed) reads whole messages by the letter of RFC 3261.
 It refuses what stands in `sip.hostname` (`127.0.0.1:5090` is no URI) and the `_` that carriers'
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 _MAX_HOST_CHARACTERS: Final = 253
+_MAX_URI_CHARACTERS: Final = 1024
+_SCHEME: Final = re.compile(r"sips?:", re.IGNORECASE)
+_AFTER_HOST: Final = re.compile(r"[;?,\s]")
 _NAME: Final = re.compile(
     r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
 )
@@ -54,6 +57,24 @@ def parse_host(text: str) -> HostPort | None:
     name, colon, port = text.partition(":")
     host = _ip(name) or _hostname(name)
     return None if host is None else _with_port(host, port if colon else None, bool(colon))
+
+
+def host_in_uri(text: object) -> str | None:
+    """The host of `sip:user@host:port;...`, `"Name" <sip:host>` or `user@host`, as `HostPort` has it.
+
+    None for a host that stands alone (`parse_host` takes it), for `tel:`, and for anything else.
+    The user part may hold parameters of its own, and a `;` (RFC 3261 section 25.1).
+    """
+    if not isinstance(text, str) or len(text) > _MAX_URI_CHARACTERS:
+        return None
+    address = text.rpartition("<")[2].partition(">")[0].strip()
+    scheme = _SCHEME.match(address)
+    rest = address[scheme.end() :] if scheme else address
+    _, at, place = rest.rpartition("@")
+    if not at and scheme is None:
+        return None
+    found = parse_host(_AFTER_HOST.split(place, maxsplit=1)[0])
+    return None if found is None else found.host
 
 
 def _ip(text: str) -> str | None:

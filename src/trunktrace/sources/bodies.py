@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final, cast
 from urllib.parse import parse_qsl
 
-from trunktrace.sources.jsonlines import Record, record
+from trunktrace.sources.jsonlines import Record
 from trunktrace.sources.parsed import Broken
 
 MAX_BODY_BYTES: Final = 256 * 1024
@@ -22,6 +22,9 @@ _WINDOWS: Final = (8 * 1024, 64 * 1024, MAX_BODY_BYTES)
 
 MAX_FORM_BYTES: Final = 64 * 1024
 _MAX_FIELDS: Final = 512
+_OF_JSON: Final = frozenset({b"{", b"}", b"[", b"]", b'"', b" ", b"\t", b",", b"\r", b""})
+"""How a line of JSON begins; no form does."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = " \t\r\n\v\f,"
 _BETWEEN: Final = re.compile(r"[ \t\r\n\v\f,\[\]]*")
@@ -44,20 +47,28 @@ def bodies(data: bytes) -> Iterator[Body]:
         opened += text.count("[", at, begin) - text.count("]", at, begin)
         if begin == len(text):
             break
-        found = None
+        found, end = None, begin
         if begin >= line_end:
             # A line is looked at as a whole once, however many bodies are on it.
             line_end = end = _line_end(text, begin)
             found = _alone(text, begin, line_end, line + 1)
-        else:
-            end = begin
-        if found is None:
+        if text[begin] != "{":
+            end = _word(text, begin, line_end, is_member=opened > 0)
+            found = Broken(line + 1, "no JSON object")
+            opened += text.count("[", begin, end) - text.count("]", begin, end)
+        elif found is None:
             end, found = _body(text, begin, line + 1)
         yield line + 1, found
         line += text.count("\n", begin, end)
         at = end
     if opened:
         yield line + 1, Broken(line + 1, "a list that does not end as it begins")
+
+
+def _word(text: str, begin: int, line_end: int, *, is_member: bool) -> int:
+    """Where to read on after what begins no object: the next line, or the list's next object."""
+    found = text.find("{", begin, line_end) if is_member else -1
+    return found if found >= 0 else line_end
 
 
 def _alone(text: str, begin: int, end: int, line: int) -> Record | Broken | None:
@@ -102,10 +113,7 @@ def _broken(text: str, begin: int, window: str, line: int) -> tuple[int, Broken]
         reason = "JSON is nested too deeply"
     except ValueError:
         reason = "a whole number has too many digits"
-    # After a word that begins no body the next line counts; a body may go on over many.
-    begins_one = text[begin] == "{"
-    next_one = _resume(text, begin, failed_at) if begins_one else _line_end(text, begin)
-    return next_one, Broken(line, reason)
+    return _resume(text, begin, failed_at), Broken(line, reason)
 
 
 def _checked(value: object, chunk: str, line: int) -> Record | Broken:
@@ -144,18 +152,28 @@ def forms(data: bytes) -> Iterator[Body]:
 
     A field that stands twice has its last value; every value is text, and may be empty.
     """
-    stripped = data.removeprefix(_BOM).lstrip()
-    if stripped.startswith((b"{", b"[")):
-        yield from bodies(data)
-        return
+    json_lines: list[bytes] = []
+    since = 1
     for number, line in enumerate(data.removeprefix(_BOM).split(b"\n"), start=1):
+        if line[:1] in _OF_JSON:
+            if not json_lines:
+                since = number
+            json_lines.append(line)
+            continue
+        yield from _bodies_of(json_lines, since)
+        json_lines = []
         if line.strip():
             yield number, _form(line.strip(), number)
+    yield from _bodies_of(json_lines, since)
+
+
+def _bodies_of(lines: list[bytes], since: int) -> Iterator[Body]:
+    for number, found in bodies(b"\n".join(lines)):
+        line = number + since - 1
+        yield line, Broken(line, found.reason) if isinstance(found, Broken) else found
 
 
 def _form(line: bytes, number: int) -> Record | Broken:
-    if line.startswith(b"{"):
-        return record(line, number)
     if len(line) > MAX_FORM_BYTES:
         return Broken(number, f"the form is longer than {MAX_FORM_BYTES // 1024} KiB")
     try:

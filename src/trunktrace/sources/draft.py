@@ -43,20 +43,31 @@ class Draft:
         self.windows: list[MediaWindow] = []
         self.untimed: list[MediaWindow] = []
         self._ends: Ends | None = None
+        self._is_aside = False
         self._facts: dict[str, Value] = {}
         self._ids: dict[str, str] = {}
         self._marks: list[Mark] = []
         self._claims: dict[str, str] = {}
         self._persons: set[str] = set()
 
-    def place(self, ends: Ends, end: End, *, states_direction: bool = True) -> None:
+    def place(
+        self,
+        ends: Ends,
+        end: End,
+        *,
+        names: Iterable[str | None] = (),
+        states_direction: bool = True,
+    ) -> None:
         """Say that this is the leg of an end of a call that went through a PBX or proxy.
 
+        `names` are those of this leg alone: one that is not the bridge's, at the end where the
+        bridge was found, stands aside, and its media are left out.
         `states_direction` is False for a record of one end that cannot know where the call went.
         """
         self._ends = ends
-        self.leg = ends.leg(end)
-        if states_direction:
+        self._is_aside = ends.is_aside(end, names)
+        self.leg = "pstn" if self._is_aside else ends.leg(end)
+        if states_direction and not self._is_aside:
             self.say(direction=ends.stated_by(end))
 
     def say(self, **facts: object) -> None:
@@ -172,19 +183,22 @@ class Draft:
             end=self.end,
             facts={key: _clean(value, secrets) for key, value in self._facts.items()},
             ids={name: scrub(value, secrets) for name, value in self._ids.items()},
-            windows=tuple(self.windows),
+            windows=() if self._is_aside else tuple(self.windows),
             marks=tuple(sorted(self._marks, key=lambda mark: mark.start)),
             attempts=tuple(_scrubbed(self.attempts, secrets)),
             claims={key: scrub(value, secrets) for key, value in self._claims.items()},
             identity_differs=self.identity_differs,
-            untimed=tuple(self.untimed),
+            untimed=() if self._is_aside else tuple(self.untimed),
             bridge_end=self._ends.bridge if self._ends else None,
             bridge_end_by=self._ends.by if self._ends else "assumed",
+            is_aside=self._is_aside,
         )
 
     def _name_trunk(self) -> None:
         """The trunk is the PBX's endpoint or gateway on the far side."""
-        if self._ends is not None and self.leg == "pstn" and c.TRUNK_ID not in self._facts:
+        if self._ends is None or self._is_aside or self.leg != "pstn":
+            return
+        if c.TRUNK_ID not in self._facts:
             self.say(trunk_id=self._ids.get(ENDPOINT))
 
     def _take(self, name: str, value: object) -> None:

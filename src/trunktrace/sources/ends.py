@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from trunktrace import conventions as c
 from trunktrace.facts import End, Observation
+from trunktrace.sip.uris import parse_host
 from trunktrace.windows import Leg, MediaDirection, MediaWindow
 
 ENDPOINT: Final = "endpoint"
@@ -32,6 +33,8 @@ class Ends:
 
     bridge: End = "callee"
     by: Literal["configured", "told", "assumed"] = "assumed"
+    names: frozenset[str] = frozenset()
+    """Names of the bridge, where one of them was found in the record; as `_name` gives them."""
 
     @property
     def far(self) -> End:
@@ -55,6 +58,14 @@ class Ends:
         """Our direction of what the PBX sends and that end receives."""
         return "in" if end == self.bridge else "out"
 
+    def is_aside(self, end: End, names: Iterable[str | None]) -> bool:
+        """Whether a leg of the bridge's end, with these names, is somebody else's.
+
+        It may be a desk phone that rang too, or to which the call was handed over.
+        """
+        own = {_name(name) for name in names if name}
+        return end == self.bridge and bool(own and self.names) and not own & self.names
+
     def stated_by(self, end: End) -> str | None:
         """The direction of the call, as far as this end's leg may state it.
 
@@ -68,11 +79,14 @@ class Bridge:
     """What a user says of the bridge: names by which records call it, or the end where it stands.
 
     `names` are endpoints, gateways, hosts or addresses of the LiveKit SIP bridge as a PBX writes
-    them, compared without case. `end` is for records that hold calls of one direction only.
+    them, compared without case and port. `end` is for records of calls of one direction only.
     """
 
     names: frozenset[str] = frozenset()
     end: End | None = None
+
+    def _named(self, names: Iterable[str | None]) -> frozenset[str]:
+        return frozenset(map(_name, self.names)) & {_name(name) for name in names if name}
 
     def ends(
         self,
@@ -82,14 +96,19 @@ class Bridge:
         told: End | None = None,
     ) -> Ends:
         """The ends of a call whose record calls them so; `told`: where the record puts us."""
-        known = {name.lower() for name in self.names}
-        if known & {name.lower() for name in callee if name}:
-            return Ends("callee", "configured")
-        if known & {name.lower() for name in caller if name}:
-            return Ends("caller", "configured")
+        if found := self._named(callee):
+            return Ends("callee", "configured", found)
+        if found := self._named(caller):
+            return Ends("caller", "configured", found)
         if self.end is not None:
             return Ends(self.end, "configured")
         return Ends(told, "told") if told is not None else Ends()
+
+
+def _name(text: str) -> str:
+    """A name as it is compared: a host without its port, an address in its one form."""
+    found = parse_host(text)
+    return text.strip().lower() if found is None else found.host
 
 
 def turned(observation: Observation, direction: str) -> Observation:

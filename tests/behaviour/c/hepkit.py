@@ -79,9 +79,16 @@ def six(packet: Packet) -> Packet:
 def report(source: str, target: str, seconds: int, text: bytes, call: bytes = b"c1") -> Packet:
     """A packet with an RTCP report as JSON."""
     return [
-        (0, 1, b"\x02"), (0, 2, b"\x11"),
-        (0, 3, ipaddress.IPv4Address(source).packed), (0, 4, ipaddress.IPv4Address(target).packed),
-        (0, 7, (41001).to_bytes(2, "big")), (0, 8, (30001).to_bytes(2, "big")),
-        (0, SECONDS, seconds.to_bytes(4, "big")), (0, MICROS, b"\0\0\0\0"),
-        (0, PROTO, b"\x05"), (0, 0x0C, b"\0\0\x07\xd2"), (0, CORRELATION, call), (0, PAYLOAD, text),
-    ]  # fmt: skip
+        (0, 1, b"\x02"),
+        (0, 2, b"\x11"),
+        (0, 3, ipaddress.IPv4Address(source).packed),
+        (0, 4, ipaddress.IPv4Address(target).packed),
+        (0, 7, (41001).to_bytes(2, "big")),
+        (0, 8, (30001).to_bytes(2, "big")),
+        (0, SECONDS, seconds.to_bytes(4, "big")),
+        (0, MICROS, b"\0\0\0\0"),
+        (0, PROTO, b"\x05"),
+        (0, 0x0C, b"\0\0\x07\xd2"),
+        (0, CORRELATION, call),
+        (0, PAYLOAD, text),
+    ]

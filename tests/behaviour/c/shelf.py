@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from behaviour.b.test_parse_contract import assert_typed
 from trunktrace.sources.ends import Bridge
 from trunktrace.sources.output import as_json
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.table import SOURCES
-
-from ..b.test_parse_contract import assert_typed
 
 HOME = Path(__file__).parents[2] / "sources" / "captures"
 End = Literal["caller", "callee"]

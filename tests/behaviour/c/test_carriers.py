@@ -86,9 +86,22 @@ def test_each_sample_says_what_was_true_and_nothing_else(system, name, ending, s
 def test_a_record_more_in_the_file_is_a_call_more(system, name, ending, source):
     """Two calls in one file: one a line (forms), a list, lines, pretty, with unknown fields."""
     one = body(system, name, ending)
-    ids = ("call_sid", "CallSid", "call_leg_id", "call_control_id", "call_session_id", "CallUUID",
-           "ALegUUID", "ALegRequestUUID", "RequestUUID", "uuid", "conversation_uuid", "SipCallId",
-           "id", "webhook_id")  # fmt: skip
+    ids = (
+        "call_sid",
+        "CallSid",
+        "call_leg_id",
+        "call_control_id",
+        "call_session_id",
+        "CallUUID",
+        "ALegUUID",
+        "ALegRequestUUID",
+        "RequestUUID",
+        "uuid",
+        "conversation_uuid",
+        "SipCallId",
+        "id",
+        "webhook_id",
+    )
 
     def other(value, key=""):
         if isinstance(value, dict):
@@ -118,8 +131,9 @@ def test_a_record_more_in_the_file_is_a_call_more(system, name, ending, source):
         assert alone[0] in records
 
 
-@pytest.mark.parametrize("system,name,ending,source", [s for s in SAMPLES if s[2] == "form"],
-                         ids=lambda v: v)  # fmt: skip
+@pytest.mark.parametrize(
+    "system,name,ending,source", [s for s in SAMPLES if s[2] == "form"], ids=lambda v: v
+)
 def test_a_form_may_be_json_of_its_fields(system, name, ending, source):
     """A log shows a form post as JSON."""
     one = body(system, name, ending)
@@ -165,9 +179,16 @@ def test_twilio_callbacks_may_come_in_any_order():
         same(read("twilio-status", b"\n".join(random.Random(seed).sample(rows, 4))), wanted)
 
 
-@pytest.mark.parametrize("verdict,told", [("TN-Validation-Passed-A", "A"), ("TN-Validation-Passed-B", "B"),
-                                          ("TN-Validation-Passed-C", "C"), ("No-TN-Validation", None),
-                                          ("TN-Validation-Failed-A", None)])  # fmt: skip
+@pytest.mark.parametrize(
+    "verdict,told",
+    [
+        ("TN-Validation-Passed-A", "A"),
+        ("TN-Validation-Passed-B", "B"),
+        ("TN-Validation-Passed-C", "C"),
+        ("No-TN-Validation", None),
+        ("TN-Validation-Failed-A", None),
+    ],
+)
 def test_a_failed_signature_is_no_attestation(verdict, told):
     """StirVerstat of an inbound call."""
     records = read("twilio-status", status(StirVerstat=verdict, Direction="inbound"))
@@ -222,9 +243,15 @@ def test_an_edges_inbound_loss_is_on_its_leg(edge, leg, into, lost, percent):
     summary = copy.deepcopy(TRUNKING)
     summary["sip_edge"].pop("metrics")
     summary[edge]["metrics"] = {
-        "inbound": {"codec": 8, "codec_name": "pcma", "packets_received": 2000, "packets_lost": lost,
-                    "packets_loss_percentage": percent, "jitter": {"max": 31.0, "avg": 9.0}}
-    }  # fmt: skip
+        "inbound": {
+            "codec": 8,
+            "codec_name": "pcma",
+            "packets_received": 2000,
+            "packets_lost": lost,
+            "packets_loss_percentage": percent,
+            "jitter": {"max": 31.0, "avg": 9.0},
+        }
+    }
     records = read("twilio-summary", json.dumps(summary))
     (only,) = windows(records)
     assert (only["leg"], only["direction"]) == (leg, into)
@@ -253,8 +280,13 @@ def test_a_partial_summary_gives_way_to_the_complete_one():
 @pytest.mark.parametrize("wrap", ["page", "event", "events"])
 def test_twilio_wraps_summaries_in_pages_and_events(wrap):
     """The list answer, and Event Streams' CloudEvents."""
-    event = {"specversion": "1.0", "type": "com.twilio.voice.insights.call-summary.complete",
-             "id": "EZ1", "time": "2021-08-25T14:50:00Z", "data": TRUNKING}  # fmt: skip
+    event = {
+        "specversion": "1.0",
+        "type": "com.twilio.voice.insights.call-summary.complete",
+        "id": "EZ1",
+        "time": "2021-08-25T14:50:00Z",
+        "data": TRUNKING,
+    }
     data = {
         "page": {"call_summaries": [TRUNKING], "meta": {"page": 0, "key": "call_summaries"}},
         "event": event,
@@ -263,8 +295,21 @@ def test_twilio_wraps_summaries_in_pages_and_events(wrap):
     same(read("twilio-summary", json.dumps(data)), read("twilio-summary", json.dumps(TRUNKING)))
 
 
-@pytest.mark.parametrize("drop", ["carrier_edge", "sip_edge", "tags", "from", "to", "properties",
-                                  "end_time", "duration", "trust", "call_state"])  # fmt: skip
+@pytest.mark.parametrize(
+    "drop",
+    [
+        "carrier_edge",
+        "sip_edge",
+        "tags",
+        "from",
+        "to",
+        "properties",
+        "end_time",
+        "duration",
+        "trust",
+        "call_state",
+    ],
+)
 def test_every_field_of_a_summary_may_be_null_or_missing(drop):
     """Nothing breaks, nothing is made up."""
     for value in ("null", "gone"):
@@ -282,23 +327,43 @@ def metric(at: str, edge: str, flow: str, **interval) -> dict:
     """One sample of Call Metrics."""
     key = {"carrier_edge": "carrier_edge", "sip_edge": "sip_edge"}[edge]
     return {
-        "timestamp": at, "call_sid": TRUNKING["call_sid"], "account_sid": "AC0", "edge": edge,
-        "direction": flow, "sdk_edge": None, "client_edge": None, "sip_edge": None,
+        "timestamp": at,
+        "call_sid": TRUNKING["call_sid"],
+        "account_sid": "AC0",
+        "edge": edge,
+        "direction": flow,
+        "sdk_edge": None,
+        "client_edge": None,
+        "sip_edge": None,
         "carrier_edge": None,
-        key: {"codec": 0, "codec_name": "pcmu",
-              "interval": {"packets_received": 500, "packets_lost": 0,
-                           "packets_loss_percentage": 0.0, "jitter": {"avg": 1.0, "max": 2.0}} | interval,
-              "cumulative": {"packets_received": 5000, "packets_lost": 77}},
-    }  # fmt: skip
+        key: {
+            "codec": 0,
+            "codec_name": "pcmu",
+            "interval": {
+                "packets_received": 500,
+                "packets_lost": 0,
+                "packets_loss_percentage": 0.0,
+                "jitter": {"avg": 1.0, "max": 2.0},
+            }
+            | interval,
+            "cumulative": {"packets_received": 5000, "packets_lost": 77},
+        },
+    }
 
 
 def test_metrics_are_windows_of_ten_seconds():
     """Interval, not cumulative; the 10 s before its time; each edge on its leg."""
     rows = [
-        metric("2021-08-25T14:31:40Z", "sip_edge", "inbound", packets_lost=25, packets_received=475,
-               packets_loss_percentage=5.0),
+        metric(
+            "2021-08-25T14:31:40Z",
+            "sip_edge",
+            "inbound",
+            packets_lost=25,
+            packets_received=475,
+            packets_loss_percentage=5.0,
+        ),
         metric("2021-08-25T14:31:50Z", "carrier_edge", "inbound"),
-    ]  # fmt: skip
+    ]
     for data in (
         {"metrics": rows, "meta": {"page": 0, "key": "metrics"}},
         rows,
@@ -321,8 +386,17 @@ def hangup(**more) -> str:
     """A Telnyx hang-up with another payload; None takes a field out."""
     found = copy.deepcopy(HANGUP)
     payload = {k: v for k, v in (found["payload"] | more).items() if v is not None}
-    return json.dumps({"data": {"event_type": "call.hangup", "id": "x", "record_type": "event",
-                                "occurred_at": payload.get("end_time"), "payload": payload}})  # fmt: skip
+    return json.dumps(
+        {
+            "data": {
+                "event_type": "call.hangup",
+                "id": "x",
+                "record_type": "event",
+                "occurred_at": payload.get("end_time"),
+                "payload": payload,
+            }
+        }
+    )
 
 
 def test_telnyx_normal_clearing_beside_a_503_is_not_believed_blindly():
@@ -350,8 +424,15 @@ def test_telnyx_without_a_code_has_none(cause):
 @pytest.mark.parametrize("code", OUTCOMES)
 def test_telnyx_codes_have_their_outcome(code):
     """Codes as strings."""
-    causes = {486: "user_busy", 600: "user_busy", 487: "originator_cancel", 603: "call_rejected",
-              404: "not_found", 480: "no_answer", 504: "timeout"}  # fmt: skip
+    causes = {
+        486: "user_busy",
+        600: "user_busy",
+        487: "originator_cancel",
+        603: "call_rejected",
+        404: "not_found",
+        480: "no_answer",
+        504: "timeout",
+    }
     text = hangup(sip_hangup_cause=str(code), hangup_cause=causes.get(code, "unspecified"))
     records = read("telnyx", text)
     assert values(records, "sip.response.status_code") == {code}
@@ -379,21 +460,34 @@ def test_telnyx_says_who_hung_up(by):
 
 
 TEXML = {
-    "AccountSid": "a0", "CallSid": "v3:AAAA", "CallControlId": "v3:AAAA",
+    "AccountSid": "a0",
+    "CallSid": "v3:AAAA",
+    "CallControlId": "v3:AAAA",
     "CallLegId": "428c31b6-7af4-4bcb-b7f5-5013ef9657c1",
-    "CallSessionId": "428c31b6-7af4-4bcb-b7f5-5013ef9657c2", "ConnectionId": "1500000000000000000",
-    "CallStatus": "completed", "CallbackSource": "call-progress-events", "SequenceNumber": "3",
-    "Timestamp": "2026-11-23T00:20:02Z", "CallInitiatedAt": "2026-11-23T00:19:30Z",
-    "AnsweredTime": "2026-11-23T00:19:36Z", "EndTime": "2026-11-23T00:20:01Z", "CallDuration": "25",
-    "From": "+15555550190", "To": "+15555550142", "HangupCause": "normal_clearing",
-    "HangupSource": "callee", "CallQualityStats": '{"mos":4.2,"jitter":10,"packet_loss":0.5}',
-    "Codec": "PCMU", "SamplingRate": "8000", "ShakenStirAttestation": "A",
+    "CallSessionId": "428c31b6-7af4-4bcb-b7f5-5013ef9657c2",
+    "ConnectionId": "1500000000000000000",
+    "CallStatus": "completed",
+    "CallbackSource": "call-progress-events",
+    "SequenceNumber": "3",
+    "Timestamp": "2026-11-23T00:20:02Z",
+    "CallInitiatedAt": "2026-11-23T00:19:30Z",
+    "AnsweredTime": "2026-11-23T00:19:36Z",
+    "EndTime": "2026-11-23T00:20:01Z",
+    "CallDuration": "25",
+    "From": "+15555550190",
+    "To": "+15555550142",
+    "HangupCause": "normal_clearing",
+    "HangupSource": "callee",
+    "CallQualityStats": '{"mos":4.2,"jitter":10,"packet_loss":0.5}',
+    "Codec": "PCMU",
+    "SamplingRate": "8000",
+    "ShakenStirAttestation": "A",
     "ShakenStirValidated": "true",
-}  # fmt: skip
+}
 
 
 def test_a_texml_callback_tells_its_call():
-    """Codec in lower case, attestation, who hung up, duration; statistics without units are none."""
+    """Codec in lower case, attestation, who hung up, duration; no statistics without units."""
     records = read("telnyx-texml", urlencode(TEXML))
     (told,) = (each["facts"] for each in records)
     assert told["rtp.codec"] == "pcmu"
@@ -404,8 +498,10 @@ def test_a_texml_callback_tells_its_call():
     assert losses(records, "pstn", "in") == []
 
 
-@pytest.mark.parametrize("state,outcome", [("busy", "busy"), ("no-answer", "no_answer"),
-                                           ("canceled", "canceled"), ("failed", "failed")])  # fmt: skip
+@pytest.mark.parametrize(
+    "state,outcome",
+    [("busy", "busy"), ("no-answer", "no_answer"), ("canceled", "canceled"), ("failed", "failed")],
+)
 def test_texml_states_are_outcomes(state, outcome):
     """A state is no SIP code."""
     gone = (
@@ -423,10 +519,17 @@ def test_texml_states_are_outcomes(state, outcome):
     assert values(records, "sip.call.duration_ms") == set()
 
 
-@pytest.mark.parametrize("state,outcome", [
-    ("busy", "busy"), ("cancelled", "canceled"), ("failed", "failed"), ("rejected", "rejected"),
-    ("timeout", {"timeout", "no_answer"}), ("unanswered", "no_answer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "state,outcome",
+    [
+        ("busy", "busy"),
+        ("cancelled", "canceled"),
+        ("failed", "failed"),
+        ("rejected", "rejected"),
+        ("timeout", {"timeout", "no_answer"}),
+        ("unanswered", "no_answer"),
+    ],
+)
 def test_vonages_states_are_outcomes(state, outcome):
     """Nothing more than a state."""
     event = json.loads(body("vonage", "event-answered", "json"))
@@ -434,7 +537,8 @@ def test_vonages_states_are_outcomes(state, outcome):
     event |= {"status": state}
     records = read("vonage", json.dumps(event))
     found = values(records, "sip.call.outcome")
-    assert found <= (outcome if isinstance(outcome, set) else {outcome}) and found
+    assert found <= (outcome if isinstance(outcome, set) else {outcome})
+    assert found
     assert values(records, "sip.response.status_code") == set()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ..b.console import run, run_apart
+from behaviour.b.console import run, run_apart
+
 from .shelf import HOME, NUMBER
 
 NAMES = [
@@ -47,10 +48,19 @@ def test_every_source_of_the_contract_is_listed():
     assert len(listed) == len(set(listed))
 
 
-@pytest.mark.parametrize("wrong,near", [("asterisk-ammi", "asterisk-ami"), ("freeswitch-crd", "freeswitch-cdr"),
-                                        ("Twilio-Sumary", "twilio-summary"), ("rtpengin", "rtpengine"),
-                                        ("vqrtcpxr", "vq-rtcpxr"), ("kamailio_acc", "kamailio-acc"),
-                                        ("sbccsv", "sbc-csv"), ("HEP", "hep")])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong,near",
+    [
+        ("asterisk-ammi", "asterisk-ami"),
+        ("freeswitch-crd", "freeswitch-cdr"),
+        ("Twilio-Sumary", "twilio-summary"),
+        ("rtpengin", "rtpengine"),
+        ("vqrtcpxr", "vq-rtcpxr"),
+        ("kamailio_acc", "kamailio-acc"),
+        ("sbccsv", "sbc-csv"),
+        ("HEP", "hep"),
+    ],
+)
 def test_an_unknown_source_is_64_with_the_close_match(wrong, near, tmp_path):
     """The name that was meant is said."""
     file = tmp_path / "x"
@@ -72,9 +82,11 @@ def test_a_missing_file_is_66(source, tmp_path):
 
 
 PIPED = [
-    ("asterisk-ami", "asterisk/01-clean/ami.txt"), ("rtpengine", "rtpengine/02-loss5-caller-to-proxy/ng-delete.bencode"),
-    ("hep", "kamailio/01-clean/hep-sip.hex"), ("plivo", "plivo/hangup-completed.form"),
-]  # fmt: skip
+    ("asterisk-ami", "asterisk/01-clean/ami.txt"),
+    ("rtpengine", "rtpengine/02-loss5-caller-to-proxy/ng-delete.bencode"),
+    ("hep", "kamailio/01-clean/hep-sip.hex"),
+    ("plivo", "plivo/hangup-completed.form"),
+]
 
 
 @pytest.mark.parametrize("source,name", PIPED)
@@ -96,8 +108,14 @@ def test_a_broken_record_on_standard_input_is_named():
     assert ":1: " in ran.err
 
 
-@pytest.mark.parametrize("options,code", [(("--bridge-end", "left"), 78), (("--timezone", "Mars/Base"), 78),
-                                          (("--columns", "/nowhere.toml"), {66, 78})])  # fmt: skip
+@pytest.mark.parametrize(
+    "options,code",
+    [
+        (("--bridge-end", "left"), 78),
+        (("--timezone", "Mars/Base"), 78),
+        (("--columns", "/nowhere.toml"), {66, 78}),
+    ],
+)
 def test_wrong_settings_are_78(options, code):
     """Said with what would be right."""
     file = HOME / "asterisk/01-clean/Master.csv"
@@ -110,8 +128,15 @@ def test_wrong_settings_are_78(options, code):
 
 def test_bridge_may_be_given_more_than_once():
     """The second name is found as well."""
-    ran = run("parse", "asterisk-ami", HOME / "asterisk/01-clean/ami.txt", "--bridge", "other",
-              "--bridge", "carrier-in")  # fmt: skip
+    ran = run(
+        "parse",
+        "asterisk-ami",
+        HOME / "asterisk/01-clean/ami.txt",
+        "--bridge",
+        "other",
+        "--bridge",
+        "carrier-in",
+    )
     assert ran.code == 0
     assert {each["facts"]["sip.call.direction"] for each in ran.json} == {"outbound"}
 
@@ -119,6 +144,13 @@ def test_bridge_may_be_given_more_than_once():
 @pytest.mark.parametrize("end", ["caller", "callee"])
 def test_a_name_wins_over_an_end(end):
     """`--bridge` finds the bridge in each call; `--bridge-end` is for records of one direction."""
-    ran = run("parse", "asterisk-ami", HOME / "asterisk/01-clean/ami.txt", "--bridge", "acme-east",
-              "--bridge-end", end)  # fmt: skip
+    ran = run(
+        "parse",
+        "asterisk-ami",
+        HOME / "asterisk/01-clean/ami.txt",
+        "--bridge",
+        "acme-east",
+        "--bridge-end",
+        end,
+    )
     assert {each["facts"]["sip.call.direction"] for each in ran.json} == {"inbound"}

@@ -57,8 +57,13 @@ def test_loss_follows_from_the_mean_interval(ratio, ptime):
     mean = ptime / (1 - ratio)
     came = int((38_620 if ratio else 33_600) / ptime * (1 - ratio))
     flaws = int(2.8 * came * ratio / (1 - ratio))
-    counts = {"flaw_total": flaws, "packet_count": came, "media_packet_count": came,
-              "raw_bytes": came * 172, "media_bytes": came * 172}  # fmt: skip
+    counts = {
+        "flaw_total": flaws,
+        "packet_count": came,
+        "media_packet_count": came,
+        "raw_bytes": came * 172,
+        "media_bytes": came * 172,
+    }
     document = changed(
         leg("02-loss5-caller-in" if ratio else "01-clean", "a"),
         {"mean_interval": mean, **counts},
@@ -76,7 +81,7 @@ def test_loss_follows_from_the_mean_interval(ratio, ptime):
 
 @pytest.mark.parametrize("flaws", [None, 0, 4, 100])
 def test_the_mean_interval_tells_the_loss_whatever_the_flaws_are(flaws):
-    """1 - ptime / mean_interval: no other statistic takes part in it, least of all a missing one."""
+    """1 - ptime / mean_interval: no other statistic takes part in it."""
     text = None if flaws is None else str(flaws)
     document = changed(
         leg("02-loss5-caller-in", "a"), {"flaw_total": flaws}, rtp_audio_in_flaw_total=text
@@ -105,9 +110,16 @@ def test_what_is_not_loss_or_jitter_is_neither(inbound, variables):
         assert measure(window, "jitter_max_ms") is None, window
 
 
-@pytest.mark.parametrize("inbound", [{"cng_packet_count": 400, "mean_interval": 31.0},
-                                     {"mean_interval": 0}, {"mean_interval": None},
-                                     {"mean_interval": -5}, {"packet_count": 0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "inbound",
+    [
+        {"cng_packet_count": 400, "mean_interval": 31.0},
+        {"mean_interval": 0},
+        {"mean_interval": None},
+        {"mean_interval": -5},
+        {"packet_count": 0},
+    ],
+)
 def test_no_loss_where_the_interval_cannot_tell(inbound):
     """Comfort noise, no interval, no packets: unknown."""
     names = {f"rtp_audio_in_{key}": None if v is None else f"{v:.2f}" for key, v in inbound.items()}
@@ -115,10 +127,17 @@ def test_no_loss_where_the_interval_cannot_tell(inbound):
     assert [each for each, _ in losses(records, "pstn", "in")] == []
 
 
-CAUSES = {404: (1, "UNALLOCATED_NUMBER"), 480: (18, "NO_USER_RESPONSE"), 486: (17, "USER_BUSY"),
-          488: (88, "INCOMPATIBLE_DESTINATION"), 500: (41, "NORMAL_TEMPORARY_FAILURE"),
-          503: (34, "NORMAL_CIRCUIT_CONGESTION"), 600: (17, "USER_BUSY"),
-          603: (21, "CALL_REJECTED"), 608: (21, "CALL_REJECTED")}  # fmt: skip
+CAUSES = {
+    404: (1, "UNALLOCATED_NUMBER"),
+    480: (18, "NO_USER_RESPONSE"),
+    486: (17, "USER_BUSY"),
+    488: (88, "INCOMPATIBLE_DESTINATION"),
+    500: (41, "NORMAL_TEMPORARY_FAILURE"),
+    503: (34, "NORMAL_CIRCUIT_CONGESTION"),
+    600: (17, "USER_BUSY"),
+    603: (21, "CALL_REJECTED"),
+    608: (21, "CALL_REJECTED"),
+}
 
 
 def refused(which: str, code: int) -> dict:
@@ -221,9 +240,18 @@ def test_plain_and_json_events_say_the_same(call):
     """Code, cause, codec, hang-up, duration of both streams are equal, loss within rounding."""
     one = read(ESL, raw("freeswitch", call, "esl-json.txt"), reading("callee"))
     two = read(ESL, raw("freeswitch", call, "esl-plain.txt"), reading("callee"))
-    for key in ("sip.response.status_code", "sip.reason.q850", "rtp.codec", "sip.hangup.source",
-                "sip.call.duration_ms", "sip.call.outcome", "sip.call.direction",
-                "trunk.carrier", "trunk.route", "sip.call_id"):  # fmt: skip
+    for key in (
+        "sip.response.status_code",
+        "sip.reason.q850",
+        "rtp.codec",
+        "sip.hangup.source",
+        "sip.call.duration_ms",
+        "sip.call.outcome",
+        "sip.call.direction",
+        "trunk.carrier",
+        "trunk.route",
+        "sip.call_id",
+    ):
         assert values(one, key) == values(two, key), key
     assert sorted(r["leg"] for r in one) == sorted(r["leg"] for r in two) == ["pstn", "trunk"]
 
@@ -295,8 +323,15 @@ def test_a_cdr_without_optional_parts_still_tells_its_call():
     assert values(records, "rtp.codec") == {"pcmu"}
 
 
-@pytest.mark.parametrize("name,codec,clock", [("PCMA", "pcma", 8000), ("G722", "g722", 8000),
-                                              ("opus", "opus", 48000), ("AMR-WB", "amr-wb", 16000)])  # fmt: skip
+@pytest.mark.parametrize(
+    "name,codec,clock",
+    [
+        ("PCMA", "pcma", 8000),
+        ("G722", "g722", 8000),
+        ("opus", "opus", 48000),
+        ("AMR-WB", "amr-wb", 16000),
+    ],
+)
 def test_other_codecs_are_named_in_lower_case(name, codec, clock):
     """IANA subtype in lower case; G.722's RTP clock is 8000."""
     rate = {"G722": "16000", "opus": "48000", "AMR-WB": "16000"}.get(name, "8000")

@@ -27,8 +27,12 @@ HEP = "hep"
 FILES = (
     [("asterisk", call, "hep.hex") for call in calls("asterisk")]
     + [("kamailio", call, "hep-sip.hex") for call in calls("kamailio")]
-    + [("rtpengine", c, "hep-rtcp.hex") for c in calls("rtpengine") if c[:2] in ("01", "02", "03", "07")]
-)  # fmt: skip
+    + [
+        ("rtpengine", c, "hep-rtcp.hex")
+        for c in calls("rtpengine")
+        if c[:2] in ("01", "02", "03", "07")
+    ]
+)
 
 
 def name(place: tuple[str, str, str]) -> str:
@@ -67,10 +71,12 @@ def test_binary_and_hex_in_any_case_are_the_same(place):
 def test_ipv6_and_other_ports_change_no_fact(place):
     """Between IPv6 addresses and on other ports: the same but for hosts."""
     packets = [
-        [(v, k, (15060).to_bytes(2, "big") if k in (7, 8) and d == b"\x13\xc4" else d)
-         for v, k, d in packet]
+        [
+            (v, k, (15060).to_bytes(2, "big") if k in (7, 8) and d == b"\x13\xc4" else d)
+            for v, k, d in packet
+        ]
         for packet in map(six, apart(raw(*place)))
-    ]  # fmt: skip
+    ]
     found, wanted = read(HEP, together(packets)), read(HEP, raw(*place))
     for records in (found, wanted):
         for each in records:
@@ -187,15 +193,30 @@ def test_calls_of_all_captures_in_one_file_are_told_apart():
 
 def rtcp(**block) -> bytes:
     """One receiver report as JSON."""
-    found = {"source_ssrc": 11, "fraction_lost": 0, "packets_lost": 0, "highest_seq_no": 29662,
-             "ia_jitter": 8, "lsr": 0, "dlsr": 0} | block  # fmt: skip
+    found = {
+        "source_ssrc": 11,
+        "fraction_lost": 0,
+        "packets_lost": 0,
+        "highest_seq_no": 29662,
+        "ia_jitter": 8,
+        "lsr": 0,
+        "dlsr": 0,
+    } | block
     return json.dumps(
         {
-            "sender_information": {"ntp_timestamp_sec": 3719322562, "ntp_timestamp_usec": 1,
-                                   "rtp_timestamp": 36, "packets": 4017, "octets": 642720},
-            "ssrc": 22, "type": 200, "report_count": 1, "report_blocks": [found],
+            "sender_information": {
+                "ntp_timestamp_sec": 3719322562,
+                "ntp_timestamp_usec": 1,
+                "rtp_timestamp": 36,
+                "packets": 4017,
+                "octets": 642720,
+            },
+            "ssrc": 22,
+            "type": 200,
+            "report_count": 1,
+            "report_blocks": [found],
         }
-    ).encode()  # fmt: skip
+    ).encode()
 
 
 def reports(*blocks: dict) -> bytes:
@@ -208,7 +229,7 @@ def reports(*blocks: dict) -> bytes:
     )
 
 
-@pytest.mark.parametrize("lost", [0xFFFFFF, 0xFFFFF0, -1, 16777215])
+@pytest.mark.parametrize("lost", [0xFFFFFF, 0xFFFFF0, -1])
 def test_a_negative_count_is_no_loss(lost):
     """packets_lost is 24 bits with a sign: 0xffffff is -1."""
     data = reports(
@@ -237,9 +258,11 @@ def test_fraction_lost_is_of_256():
 
 def test_jitter_is_in_timestamp_units_and_an_absurd_one_is_left_out():
     """ia_jitter 80 at 8 kHz is 10 ms; 63125527 of a first report is nothing."""
-    data = reports({"ia_jitter": 63125527, "highest_seq_no": 1000},
-                   {"ia_jitter": 80, "highest_seq_no": 1250},
-                   {"ia_jitter": 80, "highest_seq_no": 1500})  # fmt: skip
+    data = reports(
+        {"ia_jitter": 63125527, "highest_seq_no": 1000},
+        {"ia_jitter": 80, "highest_seq_no": 1250},
+        {"ia_jitter": 80, "highest_seq_no": 1500},
+    )
     told = {measure(w, "jitter_ms") for w in windows(read(HEP, data))} - {None}
     assert told == {10.0}, told
 
@@ -275,8 +298,10 @@ def test_no_number_of_any_country_is_printed(number):
         assert found.observations
 
 
-@pytest.mark.parametrize("codec,payload,told", [(b"PCMA/8000", 8, "pcma"), (b"G722/8000", 9, "g722"),
-                                                (b"opus/48000/2", 96, "opus")])  # fmt: skip
+@pytest.mark.parametrize(
+    "codec,payload,told",
+    [(b"PCMA/8000", 8, "pcma"), (b"G722/8000", 9, "g722"), (b"opus/48000/2", 96, "opus")],
+)
 def test_the_codec_is_the_one_of_the_answer(codec, payload, told):
     """Not the first that was offered."""
 

@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from ..b.console import assert_shape, modes, run
+from behaviour.b.console import assert_shape, modes, run
+
 from .shelf import HOME, NUMBER, calls, truth
 
 
@@ -34,13 +35,18 @@ def proxied(call: str):
     return HOME / "kamailio" / call, HOME / "rtpengine" / call
 
 
-CLEAN = [("asterisk/01-clean",), ("freeswitch/01-clean",), ("kamailio/01-clean",),
-         ("rtpengine/01-clean",), ("kamailio/01-clean", "rtpengine/01-clean")]  # fmt: skip
+CLEAN = [
+    ("asterisk/01-clean",),
+    ("freeswitch/01-clean",),
+    ("kamailio/01-clean",),
+    ("rtpengine/01-clean",),
+    ("kamailio/01-clean", "rtpengine/01-clean"),
+]
 ENDS = [(), ("--bridge-end", "caller"), ("--bridge-end", "callee")]
 
 
 @pytest.mark.parametrize("options", ENDS, ids=lambda o: o[-1] if o else "as-it-is")
-@pytest.mark.parametrize("folders", CLEAN, ids=lambda f: "+".join(f))
+@pytest.mark.parametrize("folders", CLEAN, ids="+".join)
 def test_a_clean_call_has_no_finding(folders, options):
     """Answered, nobody's fault."""
     answer = one(*(HOME / name for name in folders), *options)
@@ -53,10 +59,16 @@ def test_a_clean_call_has_no_finding(folders, options):
 
 
 @pytest.mark.parametrize("options", ENDS, ids=lambda o: o[-1] if o else "as-it-is")
-@pytest.mark.parametrize("folders", [("asterisk/02-busy-486",), ("freeswitch/03-busy-486",),
-                                     ("kamailio/04-busy-486",),
-                                     ("kamailio/04-busy-486", "rtpengine/04-busy-486")],
-                         ids=lambda f: "+".join(f))  # fmt: skip
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("asterisk/02-busy-486",),
+        ("freeswitch/03-busy-486",),
+        ("kamailio/04-busy-486",),
+        ("kamailio/04-busy-486", "rtpengine/04-busy-486"),
+    ],
+    ids="+".join,
+)
 def test_busy_is_the_callees(folders, options):
     """call_setup_failure, busy, callee, 486 and 17."""
     answer = one(*(HOME / name for name in folders), *options)
@@ -102,23 +114,44 @@ LOST = [
     # folders, bridge end, leg, direction of the loss, its ratio
     (("freeswitch/02-loss5-caller-in",), "callee", "pstn", "in", 0.0476),
     (("freeswitch/02-loss5-caller-in",), "caller", "trunk", "out", 0.0476),
-    (("kamailio/02-loss5-caller-to-proxy", "rtpengine/02-loss5-caller-to-proxy"),
-     "caller", "trunk", "out", 0.0545),
-    (("kamailio/02-loss5-caller-to-proxy", "rtpengine/02-loss5-caller-to-proxy"),
-     "callee", "pstn", "in", 0.0545),
-    (("kamailio/03-loss5-proxy-to-caller", "rtpengine/03-loss5-proxy-to-caller"),
-     "caller", "trunk", "in", 0.0555),
-    (("kamailio/03-loss5-proxy-to-caller", "rtpengine/03-loss5-proxy-to-caller"),
-     "callee", "pstn", "out", 0.0555),
+    (
+        ("kamailio/02-loss5-caller-to-proxy", "rtpengine/02-loss5-caller-to-proxy"),
+        "caller",
+        "trunk",
+        "out",
+        0.0545,
+    ),
+    (
+        ("kamailio/02-loss5-caller-to-proxy", "rtpengine/02-loss5-caller-to-proxy"),
+        "callee",
+        "pstn",
+        "in",
+        0.0545,
+    ),
+    (
+        ("kamailio/03-loss5-proxy-to-caller", "rtpengine/03-loss5-proxy-to-caller"),
+        "caller",
+        "trunk",
+        "in",
+        0.0555,
+    ),
+    (
+        ("kamailio/03-loss5-proxy-to-caller", "rtpengine/03-loss5-proxy-to-caller"),
+        "callee",
+        "pstn",
+        "out",
+        0.0555,
+    ),
     (("rtpengine/02-loss5-caller-to-proxy",), "callee", "pstn", "in", 0.0545),
     (("rtpengine/03-loss5-proxy-to-caller",), "callee", "pstn", "out", 0.0555),
     (("rtpengine/02-loss5-caller-to-proxy",), "caller", "trunk", "out", 0.0545),
     (("rtpengine/03-loss5-proxy-to-caller",), "caller", "trunk", "in", 0.0555),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize("folders,end,leg,direction,ratio", LOST,
-                         ids=["-".join((f[-1][:14], e)) for f, e, *_ in LOST])  # fmt: skip
+@pytest.mark.parametrize(
+    "folders,end,leg,direction,ratio", LOST, ids=["-".join((f[-1][:14], e)) for f, e, *_ in LOST]
+)
 def test_a_loss_is_one_finding_where_it_began(folders, end, leg, direction, ratio):
     """One media_degradation on its leg and in its direction; the passed-on gap is none."""
     answer = one(*(HOME / name for name in folders), "--bridge-end", end)
@@ -133,8 +166,9 @@ def test_a_loss_is_one_finding_where_it_began(folders, end, leg, direction, rati
             assert told.get(f"{place}.loss_ratio", 0) <= 0.005, (place, told)
 
 
-@pytest.mark.parametrize("folders,end,leg,direction,ratio", LOST,
-                         ids=["-".join((f[-1][:14], e)) for f, e, *_ in LOST])  # fmt: skip
+@pytest.mark.parametrize(
+    "folders,end,leg,direction,ratio", LOST, ids=["-".join((f[-1][:14], e)) for f, e, *_ in LOST]
+)
 def test_what_several_records_count_is_counted_once(folders, end, leg, direction, ratio):
     """Five files of rtpengine say the same 109 packets: 109 are lost, not 218."""
     answer = one(*(HOME / name for name in folders), "--bridge-end", end)
@@ -170,15 +204,28 @@ def test_each_record_of_rtpengine_is_enough(file, call, exact):
 SILENT = [
     (("asterisk/03-one-way",), "callee", "pstn", "in"),
     (("asterisk/03-one-way",), "caller", "trunk", "out"),
-    (("kamailio/07-one-way-callee-silent", "rtpengine/07-one-way-callee-silent"), "caller", "pstn", "in"),
-    (("kamailio/07-one-way-callee-silent", "rtpengine/07-one-way-callee-silent"), "callee", "trunk", "out"),
+    (
+        ("kamailio/07-one-way-callee-silent", "rtpengine/07-one-way-callee-silent"),
+        "caller",
+        "pstn",
+        "in",
+    ),
+    (
+        ("kamailio/07-one-way-callee-silent", "rtpengine/07-one-way-callee-silent"),
+        "callee",
+        "trunk",
+        "out",
+    ),
     (("rtpengine/07-one-way-callee-silent",), "caller", "pstn", "in"),
     (("rtpengine/07-one-way-callee-silent",), "callee", "trunk", "out"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize("folders,end,leg,direction", SILENT,
-                         ids=["-".join((f[-1][:9], str(len(f)), e)) for f, e, *_ in SILENT])  # fmt: skip
+@pytest.mark.parametrize(
+    "folders,end,leg,direction",
+    SILENT,
+    ids=["-".join((f[-1][:9], str(len(f)), e)) for f, e, *_ in SILENT],
+)
 def test_one_way_audio_is_told_where_it_began(folders, end, leg, direction):
     """One finding: who is not heard, on the leg where the packets are missing."""
     answer = one(*(HOME / name for name in folders), "--bridge-end", end)
@@ -217,8 +264,9 @@ def test_records_of_two_systems_are_one_call_however_they_are_given(call, split,
         assert wanted["facts"]["sip.call_id"] == truth("kamailio", call)["call_id"]
 
 
-@pytest.mark.parametrize("file", ["ng-delete.json", "ng-delete.bencode", "rtpengine.log", "ng.jsonl",
-                                  "hep-rtcp.hex"])  # fmt: skip
+@pytest.mark.parametrize(
+    "file", ["ng-delete.json", "ng-delete.bencode", "rtpengine.log", "ng.jsonl", "hep-rtcp.hex"]
+)
 def test_a_reply_without_a_call_id_joins_by_its_tags(file, tmp_path):
     """Kamailio's log and one record of rtpengine: one call with the loss of it."""
     shutil.copy(HOME / "kamailio/02-loss5-caller-to-proxy/kamailio.log", tmp_path)
@@ -228,13 +276,18 @@ def test_a_reply_without_a_call_id_joins_by_its_tags(file, tmp_path):
     assert answer["outcome"] == "answered"
 
 
-@pytest.mark.parametrize("pair", [("kamailio/01-clean", "kamailio/04-busy-486"),
-                                  ("asterisk/01-clean", "asterisk/02-busy-486"),
-                                  ("freeswitch/01-clean", "freeswitch/02-loss5-caller-in"),
-                                  ("asterisk/02-busy-486", "kamailio/05-unavailable-503"),
-                                  ("freeswitch/01-clean", "asterisk/01-clean"),
-                                  ("rtpengine/01-clean", "rtpengine/02-loss5-caller-to-proxy")],
-                         ids=lambda p: "+".join(p))  # fmt: skip
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("kamailio/01-clean", "kamailio/04-busy-486"),
+        ("asterisk/01-clean", "asterisk/02-busy-486"),
+        ("freeswitch/01-clean", "freeswitch/02-loss5-caller-in"),
+        ("asterisk/02-busy-486", "kamailio/05-unavailable-503"),
+        ("freeswitch/01-clean", "asterisk/01-clean"),
+        ("rtpengine/01-clean", "rtpengine/02-loss5-caller-to-proxy"),
+    ],
+    ids="+".join,
+)
 def test_two_calls_stay_two(pair, tmp_path):
     """Records of two calls in one folder: each is diagnosed as it is alone."""
     for number, name in enumerate(pair):
@@ -245,8 +298,12 @@ def test_two_calls_stay_two(pair, tmp_path):
     assert len(answer.get("calls", ())) == 2, answer.get("facts")
     alone = [one(HOME / name) for name in pair]
     for each in alone:
-        assert any(modes(each) == modes(c) and each["outcome"] == c["outcome"]
-                   and each["fault"] == c["fault"] for c in answer["calls"])  # fmt: skip
+        assert any(
+            modes(each) == modes(c)
+            and each["outcome"] == c["outcome"]
+            and each["fault"] == c["fault"]
+            for c in answer["calls"]
+        )
 
 
 SAMPLES = {
@@ -273,8 +330,15 @@ def test_a_carriers_record_alone_is_diagnosed(name):
     assert answer["fault"] in ({fault, None} if fault == "none" else {fault, "none"})
 
 
-@pytest.mark.parametrize("name", ["g722-phone-callterm.txt", "polycom-session.txt",
-                                  "snom821-callterm.txt", "audiocodes-session-doc.txt"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "g722-phone-callterm.txt",
+        "polycom-session.txt",
+        "snom821-callterm.txt",
+        "audiocodes-session-doc.txt",
+    ],
+)
 def test_a_phones_report_alone_has_no_finding(name):
     """0 % lost: nothing is wrong."""
     assert one(HOME / "vq-rtcpxr" / name)["findings"] == []

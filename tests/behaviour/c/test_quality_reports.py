@@ -10,8 +10,13 @@ import pytest
 from .shelf import HOME, measure, on, parsed, raw, read, reading, same, sample, values, windows
 
 VQ = "vq-rtcpxr"
-SAMPLES = ("audiocodes-session-doc", "g722-phone-callterm", "polycom-interval", "polycom-session",
-           "snom821-callterm")  # fmt: skip
+SAMPLES = (
+    "audiocodes-session-doc",
+    "g722-phone-callterm",
+    "polycom-interval",
+    "polycom-session",
+    "snom821-callterm",
+)
 LINPHONE = sorted(path.name for path in (HOME / VQ / "linphone-clean").glob("*.txt"))
 
 
@@ -68,19 +73,30 @@ def test_linphone_claims_no_loss_and_no_impossible_score(file):
         pytest.param(lambda d: d.replace(b"\r\n", b"\n"), id="lf"),
         pytest.param(lambda d: b"\xef\xbb\xbf" + d, id="bom"),
         pytest.param(lambda d: d.rstrip() + b"\n\n\n", id="blanks"),
-        pytest.param(lambda d: re.sub(rb"^(\w[\w-]*): ?(?=\S)", rb"\1:   ", d, flags=re.MULTILINE), id="space"),
-        pytest.param(lambda d: re.sub(rb"^(JitterBuffer|PacketLoss|Delay|QualityEst|SessionDesc):",
-                                      lambda m: m[0].upper(), d, flags=re.MULTILINE), id="case"),
+        pytest.param(
+            lambda d: re.sub(rb"^(\w[\w-]*): ?(?=\S)", rb"\1:   ", d, flags=re.MULTILINE),
+            id="space",
+        ),
+        pytest.param(
+            lambda d: re.sub(
+                rb"^(JitterBuffer|PacketLoss|Delay|QualityEst|SessionDesc):",
+                lambda m: m[0].upper(),
+                d,
+                flags=re.MULTILINE,
+            ),
+            id="case",
+        ),
         pytest.param(lambda d: d.rstrip() + b"\nx-Vendor:A=1 B=2\nVPN=0\n", id="vendor-lines"),
     ],
-)  # fmt: skip
+)
 def test_how_a_report_is_written_changes_nothing(name, change):
     """Line ends, case, spaces after the colon, lines of vendors, lines without a colon."""
     same(read(VQ, change(body(name))), read(VQ, body(name)))
 
 
-@pytest.mark.parametrize("percent,ratio", [(b"5.2", 0.052), (b"0.4", 0.004), (b"100.0", 1.0),
-                                           (b"12", 0.12)])  # fmt: skip
+@pytest.mark.parametrize(
+    "percent,ratio", [(b"5.2", 0.052), (b"0.4", 0.004), (b"100.0", 1.0), (b"12", 0.12)]
+)
 def test_network_loss_is_in_percent(percent, ratio):
     """NLR; JDR is thrown away by the jitter buffer and is no network loss."""
     data = body("snom821-callterm").replace(b"NLR=0.0 JDR=0.0", b"NLR=%s JDR=7.0" % percent)
@@ -100,18 +116,25 @@ def test_a_loss_that_cannot_be_is_left_out(absurd):
 
 def test_what_is_unavailable_is_missing():
     """127 is unavailable for R and scores; 0 delay and 65535 ms gaps say nothing."""
-    data = body("polycom-session").replace(b"RLQ=94 RCQ=82 MOSLQ=3.8 MOSCQ=3.4",
-                                           b"RLQ=127 RCQ=127 MOSLQ=12.7 MOSCQ=127")  # fmt: skip
+    data = body("polycom-session").replace(
+        b"RLQ=94 RCQ=82 MOSLQ=3.8 MOSCQ=3.4", b"RLQ=127 RCQ=127 MOSLQ=12.7 MOSCQ=127"
+    )
     data = data.replace(b"RTD=3", b"RTD=65535")
     for window in windows(read(VQ, data)):
         for name in ("mos", "r_factor", "rtt_ms"):
             assert measure(window, name) is None, (name, window)
 
 
-@pytest.mark.parametrize("written,codec", [(b"PT=9 PD=G722/8000", "g722"), (b"PT=0", "pcmu"),
-                                           (b"PT=1 PD=opus SR=48000", "opus"),
-                                           (b"PT=8 PD=pcma SR=8000", "pcma"),
-                                           (b"PT=18 PD=G729", "g729")])  # fmt: skip
+@pytest.mark.parametrize(
+    "written,codec",
+    [
+        (b"PT=9 PD=G722/8000", "g722"),
+        (b"PT=0", "pcmu"),
+        (b"PT=1 PD=opus SR=48000", "opus"),
+        (b"PT=8 PD=pcma SR=8000", "pcma"),
+        (b"PT=18 PD=G729", "g729"),
+    ],
+)
 def test_the_codecs_name_wins_over_its_number(written, codec):
     """PD where there is one; else the static payload type."""
     data = body("snom821-callterm").replace(b"PT=8 PD=PCMA SR=8000", written)
@@ -172,9 +195,32 @@ def xr(loss=13, discard=0, rtt=60, jitter=0, mos_lq=41, mos_cq=40, r=90, level=-
     """An RTCP XR packet with one VoIP metrics block."""
     block = struct.pack(
         ">BBHIBBBBHHHHbbBBBBBBBBHHH",
-        7, 0, 8, 0x11223344, loss, discard, 10, 0, 120, 3000, rtt, 20, level, -60, 127, 16,
-        r, 127, mos_lq, mos_cq, 0b11110000, 0, 40, 60, 240,
-    )  # fmt: skip
+        7,
+        0,
+        8,
+        0x11223344,
+        loss,
+        discard,
+        10,
+        0,
+        120,
+        3000,
+        rtt,
+        20,
+        level,
+        -60,
+        127,
+        16,
+        r,
+        127,
+        mos_lq,
+        mos_cq,
+        0b11110000,
+        0,
+        40,
+        60,
+        240,
+    )
     return struct.pack(">BBHI", 0x80, 207, (8 + len(block)) // 4 - 1, 0x55667788) + block
 
 

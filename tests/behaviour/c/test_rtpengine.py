@@ -65,11 +65,18 @@ def test_the_loss_stands_where_the_packets_went_missing(lost, who, far):
     """A loss that an SSRC's owner reports: before the proxy if the packets did not arrive there,
     behind it if they did; counted exactly."""
     document = reply("01-clean")
-    document["SSRC"][owner(document, who)]["cumulative loss"] = lost
+    block = document["SSRC"][owner(document, who)]
+    block["cumulative loss"] = lost
+    percent = 100 * lost // 1680
+    for name in ("average MOS", "lowest MOS", "highest MOS"):
+        block[name] |= {"packet loss": percent}
+    for entry in block["MOS progression"]["entries"]:
+        entry |= {"packet loss": percent}
     before = copy.deepcopy(document)
     for tag in before["tags"].values():
         if tag["label"] == far:
-            tag["medias"][0]["streams"][0]["stats"]["packets"] -= lost
+            stats = tag["medias"][0]["streams"][0]["stats"]
+            stats |= {"packets": stats["packets"] - lost, "bytes": stats["bytes"] - 172 * lost}
     legs = {"caller": "pstn", "callee": "trunk"}
     into = {"caller": "in", "callee": "out"}
     for shape, place in (
@@ -91,8 +98,12 @@ def test_scaled_integers_have_their_units():
     document = reply("02-loss5-caller-to-proxy")
     for block in document["SSRC"].values():
         for name in ("average MOS", "lowest MOS", "highest MOS"):
-            block[name] |= {"MOS": 37, "round-trip time": 91000, "round-trip time leg": 45000,
-                            "jitter": 23}  # fmt: skip
+            block[name] |= {
+                "MOS": 37,
+                "round-trip time": 91000,
+                "round-trip time leg": 45000,
+                "jitter": 23,
+            }
         block.pop("MOS progression")
     found = windows(read(SOURCE, json.dumps(document), reading("callee")))
     assert {measure(w, "mos") for w in found} - {None} == {3.7}
@@ -199,8 +210,15 @@ def test_an_older_version_is_read():
         document["tags"][tag]["in dialogue with"] = other
     for block in document["SSRC"].values():
         block |= {"packets": 1900, "bytes": 1900 * 172}
-    same_windows = [json.dumps(w, sort_keys=True)
-                    for w in windows(read(SOURCE, json.dumps(document), reading("callee")))]  # fmt: skip
-    wanted = windows(read(SOURCE, raw("rtpengine", "02-loss5-caller-to-proxy", "ng-delete.json"),
-                          reading("callee")))  # fmt: skip
+    same_windows = [
+        json.dumps(w, sort_keys=True)
+        for w in windows(read(SOURCE, json.dumps(document), reading("callee")))
+    ]
+    wanted = windows(
+        read(
+            SOURCE,
+            raw("rtpengine", "02-loss5-caller-to-proxy", "ng-delete.json"),
+            reading("callee"),
+        )
+    )
     assert sorted(same_windows) == sorted(json.dumps(w, sort_keys=True) for w in wanted)

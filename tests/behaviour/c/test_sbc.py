@@ -74,10 +74,13 @@ def test_two_calls_in_one_detail_file_stay_two():
 def test_a_start_record_is_no_end():
     """Start: no duration, nobody hung up."""
     start = "\n".join(
-        line for line in ORACLE.splitlines()
-        if not any(x in line for x in ("disconnect", "Disconnect", "Session-Time", "Terminate",
-                                       "Packets", "Jitter"))
-    ).replace("Stop", "Start")  # fmt: skip
+        line
+        for line in ORACLE.splitlines()
+        if not any(
+            x in line
+            for x in ("disconnect", "Disconnect", "Session-Time", "Terminate", "Packets", "Jitter")
+        )
+    ).replace("Stop", "Start")
     records = read("radius", start + "\n")
     assert values(records, "sip.call.duration_ms") == set()
     assert values(records, "sip.hangup.source") == set()
@@ -98,9 +101,16 @@ def test_a_csv_with_our_own_names_needs_no_map():
     assert values(records, "sip.call.duration_ms") <= {38_000}
 
 
-@pytest.mark.parametrize("change", [lambda t: t.replace("\n", "\r\n"), lambda t: "\ufeff" + t,
-                                    lambda t: t.rstrip("\n"), lambda t: t + "\n\n"],
-                         ids=["crlf", "bom", "open", "blank"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.replace("\n", "\r\n"),
+        lambda t: "\ufeff" + t,
+        lambda t: t.rstrip("\n"),
+        lambda t: t + "\n\n",
+    ],
+    ids=["crlf", "bom", "open", "blank"],
+)
 def test_how_a_csv_arrived_changes_nothing(change):
     """Line ends, a mark, blank lines."""
     text = HEADER + "c-1,2026-11-23 01:16:15,2026-11-23 01:16:53,486,,,\n"

@@ -84,8 +84,10 @@ def bridge(kind: Kind, end: End | None) -> End:
 def legs(facts: dict) -> dict[str, dict]:
     """The legs of a truth by the end that they face."""
     told = facts["legs"] or {}
-    return {"caller": told.get("a") or told.get("caller") or {},
-            "callee": told.get("b") or told.get("callee") or {}}  # fmt: skip
+    return {
+        "caller": told.get("a") or told.get("caller") or {},
+        "callee": told.get("b") or told.get("callee") or {},
+    }
 
 
 def place(end: str, flow: str, ours: End) -> tuple[str, str]:
@@ -118,7 +120,7 @@ def codes(kind: Kind, facts: dict, ours: End) -> dict[str, set]:
 
 @pytest.mark.parametrize("kind,call,end", PLACED)
 def test_no_code_cause_codec_party_or_time_contradicts_the_truth(kind, call, end):
-    """Codes, Q.850, codec, who hung up, outcome, duration, direction and numbers are the truth's."""
+    """Codes, Q.850, codec, who hung up, outcome, duration, direction, numbers are true."""
     facts, ours = truth(kind.system, call), bridge(kind, end)
     records = read(kind.source, kind.data(call), reading(end))
     right = codes(kind, facts, ours)
@@ -256,7 +258,8 @@ def test_what_the_record_can_know_is_found(kind, call):
     if "outcome" in known:
         found = values(records, "sip.call.outcome")
         right = {200: {"answered"}, 486: {"busy"}, 500: {"congestion", "failed"}, 408: {"timeout"}}
-        assert found and found <= right[facts["sip_code"]], found
+        assert found
+        assert found <= right[facts["sip_code"]], found
         if facts["sip_code"] == 500:
             assert "congestion" in found, "the gateway's 503"
 
@@ -283,11 +286,13 @@ def test_turning_the_bridge_only_turns_legs_and_directions(kind, call):
             (
                 turn[w["leg"]] if end == "caller" else w["leg"],
                 turn[w["direction"]] if end == "caller" else w["direction"],
-                w["start"] or 0, w["end"] or 0,
-                str(measure(w, "loss_ratio")), str(measure(w, "packet_count")),
+                w["start"] or 0,
+                w["end"] or 0,
+                str(measure(w, "loss_ratio")),
+                str(measure(w, "packet_count")),
             )
             for w in windows(read(kind.source, kind.data(call), reading(end)))
-        )  # fmt: skip
+        )
 
     assert seen("caller") == seen("callee")
 
@@ -304,7 +309,7 @@ COUNTED = {
     "file", ["ng-delete.json", "ng-delete.bencode", "ng.jsonl", "rtpengine.log"]
 )
 def test_rtpengine_counts_the_loss_on_its_leg_exactly(file, call, end):
-    """Cumulative loss as rtpengine counted it, on the leg and in the direction where it was lost."""
+    """Loss as rtpengine counted it, on the leg and in the direction where it was lost."""
     records = read("rtpengine", raw("rtpengine", call, file), reading(end))
     for party, flow, lost in COUNTED[call]:
         leg, direction = place(party, flow, end or "callee")
@@ -318,8 +323,17 @@ def test_rtpengine_counts_the_loss_on_its_leg_exactly(file, call, end):
             assert measure(each, "loss_ratio") == pytest.approx(true, abs=0.01)
 
 
-@pytest.mark.parametrize("file", ["ng-delete.json", "ng-delete.bencode", "ng.jsonl",
-                                  "rtpengine.log", "ng-query-live.json", "ng-query-live.bencode"])  # fmt: skip
+@pytest.mark.parametrize(
+    "file",
+    [
+        "ng-delete.json",
+        "ng-delete.bencode",
+        "ng.jsonl",
+        "rtpengine.log",
+        "ng-query-live.json",
+        "ng-query-live.bencode",
+    ],
+)
 @pytest.mark.parametrize("end", ["caller", "callee"])
 def test_rtpengine_sees_the_silent_callee(file, end):
     """07: not a packet from the callee, all from the caller."""
@@ -361,13 +375,14 @@ def test_asterisk_says_derived_where_its_count_stops_early(call, end):
     assert {measure(each, "loss_method") for each in whole} <= {"derived", None}
     if call == "03-one-way":
         dead = windows(records, *place("caller", "in", end))
-        assert dead and {measure(each, "packet_count") for each in dead} == {0}
+        assert dead
+        assert {measure(each, "packet_count") for each in dead} == {0}
         assert losses(records, *place("caller", "in", end)) == []
 
 
 @pytest.mark.parametrize("call", ["01-clean", "03-one-way"])
 def test_asterisk_jitter_is_ours_where_we_received(call):
-    """`txjitter` is what Asterisk measured of what it received: 0.875 or 1.375 ms, not `rxjitter`."""
+    """`txjitter` is measured by Asterisk of what it received, not `rxjitter`."""
     records = read("asterisk-ami", raw("asterisk", call, "ami.txt"), reading("callee"))
     whole = [each for each in windows(records, "trunk", "out") if is_whole(each, 26)]
     jitters = {measure(each, "jitter_ms") for each in whole} - {None}
@@ -378,9 +393,14 @@ def test_asterisk_jitter_is_ours_where_we_received(call):
             assert measure(each, "jitter_ms") is None
 
 
-@pytest.mark.parametrize("source,file", [("kamailio-acc", "kamailio.log"),
-                                         ("kamailio-acc-json", "json_acc.log"),
-                                         ("hep", "hep-sip.hex")])  # fmt: skip
+@pytest.mark.parametrize(
+    "source,file",
+    [
+        ("kamailio-acc", "kamailio.log"),
+        ("kamailio-acc-json", "json_acc.log"),
+        ("hep", "hep-sip.hex"),
+    ],
+)
 def test_kamailios_500_is_the_gateways_503(source, file):
     """05: 500 on the caller's leg, 503 on the gateway's; each on its own leg."""
     records = read(source, raw("kamailio", "05-unavailable-503", file), reading("caller"))
@@ -389,8 +409,9 @@ def test_kamailios_500_is_the_gateways_503(source, file):
     assert values(on(records, "pstn"), "sip.call.outcome") == {"congestion"}
 
 
-@pytest.mark.parametrize("source,file", [("kamailio-acc", "kamailio.log"),
-                                         ("kamailio-acc-json", "json_acc.log")])  # fmt: skip
+@pytest.mark.parametrize(
+    "source,file", [("kamailio-acc", "kamailio.log"), ("kamailio-acc-json", "json_acc.log")]
+)
 @pytest.mark.parametrize("call", calls("kamailio"))
 def test_kamailio_names_carrier_route_and_who_stands_where(source, file, call):
     """Gateway attributes name the carrier; the other end is ours, and the call is outbound."""
@@ -404,9 +425,14 @@ def test_kamailio_names_carrier_route_and_who_stands_where(source, file, call):
 
 
 @pytest.mark.parametrize("name", ["acme-east", "ACME-EAST"])
-@pytest.mark.parametrize("system,file,source", [("asterisk", "ami.txt", "asterisk-ami"),
-                                                ("asterisk", "Master.csv", "asterisk-cdr"),
-                                                ("freeswitch", "esl-json.txt", "freeswitch-esl")])  # fmt: skip
+@pytest.mark.parametrize(
+    "system,file,source",
+    [
+        ("asterisk", "ami.txt", "asterisk-ami"),
+        ("asterisk", "Master.csv", "asterisk-cdr"),
+        ("freeswitch", "esl-json.txt", "freeswitch-esl"),
+    ],
+)
 def test_a_named_endpoint_is_found_whatever_its_case(system, file, source, name):
     """`--bridge acme-east`: the callee's end is ours, and both legs know the direction."""
     records = read(source, raw(system, "01-clean", file), reading(None, (name,)))
@@ -431,7 +457,7 @@ def test_a_callers_and_a_callees_record_never_change_places(kind, call):
         for record in read(kind.source, kind.data(call), reading(end)):
             mine = (record["leg"] == "trunk") == (end == "caller")
             endpoint = record["ids"].get("endpoint")
-            if endpoint in ("carrier-in",):
+            if endpoint == "carrier-in":
                 assert mine, record
             if endpoint in ("acme-east", "gw-east"):
                 assert not mine, record

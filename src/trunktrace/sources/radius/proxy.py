@@ -85,8 +85,4 @@ def _method(record: RadiusRecord) -> str | None:
 
 def _host_of(uri: str | None) -> str | None:
     """The host of a Request-URI, without its user."""
-    if uri is None:
-        return None
-    rest = uri.partition(":")[2].rpartition("@")[2]
-    found = parse_host(rest.partition(";")[0])
-    return None if found is None else found.host
+XX

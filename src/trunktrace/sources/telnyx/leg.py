@@ -23,6 +23,7 @@ from typing import Final
 
 from trunktrace.facts import End, Observation
 from trunktrace.sip.codes import meaning_of
+from trunktrace.sip.uris import host_in_uri
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.jsonlines import Record, object_in
@@ -31,7 +32,6 @@ from trunktrace.sources.telnyx.words import ENDED_ANSWERED, OUTCOMES
 from trunktrace.sources.values import count, milliseconds_between
 from trunktrace.windows import MediaDirection
 
-_MOST_HOST_CHARACTERS: Final = 253
 _MOST_RECORDINGS: Final = 100
 _MOST_PERSONS: Final = 16
 
@@ -167,7 +167,7 @@ class TelnyxLeg:
         number, uri = (
             (self.caller, self.caller_uri) if end == "caller" else (self.callee, self.callee_uri)
         )
-        return [_host(number), _host(uri), self.connection_id if end == party else None]
+        return [host_in_uri(number), host_in_uri(uri), self.connection_id if end == party else None]
 
     def _count_packets(self, draft: Draft) -> None:
         """What Telnyx received and sent on this leg.
@@ -212,15 +212,6 @@ def _is_named(name: str | None, reading: Reading) -> bool:
 
 def _is_sip_uri(party: str | None) -> bool:
     return party is not None and (party.lower().startswith(("sip:", "sips:")) or "@" in party)
-
-
-def _host(party: str | None) -> str | None:
-    """The host of `sip:user@host:port;...` or `user@host:port`; None without one."""
-    if party is None or "@" not in party:
-        return None
-    host = party.rpartition("@")[2].partition(";")[0].partition(">")[0]
-    name = host if host.count(":") != 1 else host.partition(":")[0]
-    return name[:_MOST_HOST_CHARACTERS] or None
 
 
 def legs_by_control_id(pairs: list[tuple[str | None, str | None]]) -> dict[str, str]:

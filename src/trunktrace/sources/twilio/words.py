@@ -14,6 +14,7 @@ from typing import Final, Literal, cast
 from trunktrace import conventions as c
 from trunktrace.belief import country_code
 from trunktrace.facts import End
+from trunktrace.sip.uris import host_in_uri
 from trunktrace.sources.bodies import bodies
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
@@ -42,7 +43,6 @@ Ending = Literal["answered", "busy", "no_answer", "canceled", "failed"]
 
 _SID: Final = re.compile(r"[A-Z]{2}[0-9A-Za-z]{32}")
 _SIP_URI: Final = re.compile(r"sips?:", re.IGNORECASE)
-_MOST_HOST_CHARACTERS: Final = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +111,10 @@ def direction_by(reading: Reading, told: str | None, caller: object, callee: obj
     end: End | None = None
     if told is not None:
         end = "callee" if told == "inbound" else "caller"
-    ends = reading.bridge.ends(caller=[_host(caller)], callee=[_host(callee)], told=end)
+    ends = reading.bridge.ends(
+        caller=[host_in_uri(caller)], callee=[host_in_uri(callee)], told=end
+    )
     return None if ends.by == "assumed" else ends.direction
-
-
-def _host(party: object) -> str | None:
-    """The host of `sip:user@host:port;...`; None without one."""
-    if not isinstance(party, str) or "@" not in party or len(party) > 4 * _MOST_HOST_CHARACTERS:
-        return None
-    host = party.rpartition("@")[2].partition(";")[0].partition(">")[0]
-    name = host if host.count(":") != 1 else host.partition(":")[0]
-    return name[:_MOST_HOST_CHARACTERS] or None
 
 
 def say_ending(
