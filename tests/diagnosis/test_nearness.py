@@ -143,3 +143,23 @@ def test_a_day_of_calls_is_joined_in_no_time():
     began = time.process_time()
     assert set(sizes(*told)) == {2}
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("unique_id", "folders", "expected"),
+    [
+        ("1795396417.2", ("east", "west"), [1, 1]),
+        ("1795396417.2", ("east", "east"), [2]),
+        ("pbx1-1795396417.2", ("east", "west"), [2]),
+    ],
+)
+def test_a_second_and_a_counter_is_no_name_among_machines(unique_id, folders, expected):
+    """Two PBXs give one id to two calls; in one folder, or with a system's name, it is one call."""
+    told = [
+        (
+            Path(folder) / f"{source}.txt",
+            Observation(source=source, ids={"linked_id": unique_id}, start=T0, end=T0 + 60),
+        )
+        for folder, source in zip(folders, ("asterisk-ami", "asterisk-cdr"), strict=True)
+    ]
+    assert sizes(*told) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,9 @@ _IDS: Final = ("room_id", "job_id", "livekit_call_id")
 _UNIQUE: Final = 12
 """Characters from which on an id is taken to be unique among systems. One system's call id is
 another's linked id: an id of this length counts under any name."""
+
+_OF_ONE_MACHINE: Final = re.compile(r"\d{9,11}\.\d{1,9}")
+"""A second and a counter: Asterisk's id without a `systemname`. Two machines may give one."""
 
 _BRIDGES_LOG: Final = "livekit-sip"
 
@@ -75,8 +79,15 @@ def _ids(file: Path, one: Observation) -> list[tuple[str, str]]:
     for name in CALL_IDS:
         value = one.ids.get(name, "").lower()
         if value.strip("0-"):  # a Session-ID that is not known yet is 0 (RFC 7989, section 5)
-            ids.append(("call" if len(value) >= _UNIQUE else f"{one.source} {name}", value))
+            ids.append((_scope(file, one, name, value), value))
     return [*ids, ("file", str(file))] if one.source == OF_ONE_ROOM else ids
+
+
+def _scope(file: Path, one: Observation, name: str, value: str) -> str:
+    """Among which records an id says that they are of one call."""
+    if _OF_ONE_MACHINE.fullmatch(value):
+        return f"machine {file.parent}"
+    return "call" if len(value) >= _UNIQUE else f"{one.source} {name}"
 
 
 def others_left_out(calls: Sequence[Group]) -> list[Group]:
