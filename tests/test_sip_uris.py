@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunktrace.sip.headers import PARTY_HEADERS, header_attribute, is_header_name
-from trunktrace.sip.uris import HostPort, host_in_uri, parse_host
+from trunktrace.sip.uris import HostPort, host_in_uri, is_sip_uri, parse_host
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,7 @@ def test_host_and_port(text: str, expected: HostPort) -> None:
         ("15555550101", None),
         ("bridge.example", None),
         ("tel:+15555550101", None),
+        ("client:alice@x.example", None),
         ("sip:", None),
         ("sip:a@", None),
         ("sip:a@[2001:db8::5", None),
@@ -57,6 +58,25 @@ def test_host_and_port(text: str, expected: HostPort) -> None:
 def test_the_host_in_a_uri(uri: object, host: str | None) -> None:
     """It is read without user, port and parameters; a number or a bare host is no URI."""
     assert host_in_uri(uri) == host
+
+
+@pytest.mark.parametrize(
+    "party, is_one",
+    [
+        ("sip:agent@bridge.example", True),
+        ("SIPS:bridge.example", True),
+        ('"A" <sip:bridge.example>', True),
+        ("agent@[2001:db8::5]:5060", True),
+        ("+15555550101", False),
+        ("tel:+15555550101", False),
+        ("client:alice@x.example", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_party_that_is_reached_by_sip(party: object, is_one: bool) -> None:
+    """It has SIP's scheme, or is a user at a host without any; a telephone is none."""
+    assert is_sip_uri(party) is is_one
 
 
 @given(st.text())

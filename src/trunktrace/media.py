@@ -250,14 +250,14 @@ class MediaBook:
         return whole
 
     def _worst(self, leg: str) -> Loss | None:
-        """The worse direction of a leg."""
+        """The worse direction of a leg; of two alike the one that is known better."""
         known: list[Loss] = []
         for direction in ("in", "out"):
             for (method, _), values in self._tellers(leg, direction):
                 if isinstance(ratio := values.get("loss_ratio"), float):
                     known.append((ratio, method))
                     break
-        return max(known, default=None)
+        return max(known, key=lambda one: (one[0], -LOSS_METHODS.index(one[1])), default=None)
 
     def _contradicted(self, window: MediaWindow) -> Disagreement | None:
         """What an earlier source said otherwise of the same time by the same method."""

@@ -172,15 +172,18 @@ def test_the_bridges_clock_stands_before_a_pbxs():
 
 
 def test_media_without_a_time_are_of_the_whole_talk():
-    """From the answer to the hang-up; where nobody knows these, in the totals only."""
+    """From the answer to the hang-up; where nobody knows these, what is found has no time."""
     total = window("pstn", "in", -T0, -T0, packet_count=900, lost_count=100, source="telnyx")
     told = seen(leg="pstn", facts={"sip.response.status_code": 200}, untimed=(total,))
     bare = story_of([told])
-    assert bare.windows == ()
+    assert bare.is_untimed
     assert bare.facts["pstn.in.loss_ratio"] == 0.1
-    assert diagnose(bare).findings == ()
+    (finding,) = diagnose(bare).findings
+    assert (finding.mode, finding.leg, finding.direction) == ("media_degradation", "pstn", "in")
+    assert (finding.start, finding.end) == (None, None)
     marks = seen(marks=(mark("answered", 0), mark("hangup", 60)))
     story = story_of([told, marks])
+    assert not story.is_untimed
     assert [(w.start - T0, w.end - T0) for w in story.windows] == [(0, 60)]
     assert [one.mode for one in diagnose(story).findings] == ["media_degradation"]
 

@@ -146,7 +146,7 @@ def test_a_day_of_calls_is_joined_in_no_time():
 
 
 @pytest.mark.parametrize(
-    ("unique_id", "folders", "expected"),
+    "unique_id, folders, expected",
     [
         ("1795396417.2", ("east", "west"), [1, 1]),
         ("1795396417.2", ("east", "east"), [2]),

@@ -54,6 +54,25 @@ def modes_of(*files: Path) -> set[str]:
     return rig.modes(json.loads(ran.stdout))
 
 
+@pytest.mark.parametrize("end", ["caller", "callee"])
+@pytest.mark.parametrize(
+    "name, towards, lost",
+    [("02-loss5-caller-to-proxy", "in", 109), ("03-loss5-proxy-to-caller", "out", 98)],
+)
+def test_what_several_records_of_a_proxy_count_is_counted_once(name, towards, lost, end):
+    """Its statistics, its log, its RTCP and Kamailio's log agree on number, leg and direction."""
+    files = CAPTURES / "kamailio" / name, CAPTURES / "rtpengine" / name
+    told = rig.diagnosis(*files, "--bridge-end", end)
+    turned = {"in": "out", "out": "in"}[towards]
+    place = f"pstn.{towards}" if end == "callee" else f"rtp.{turned}"
+    counts = {key: one for key, one in told["facts"].items() if key.endswith("lost_count")}
+    assert {key for key, one in counts.items() if one} == {f"{place}.lost_count"}
+    assert counts[f"{place}.lost_count"] == lost
+    assert [(one["leg"], one["direction"]) for one in told["findings"]] == [
+        ("pstn", towards) if end == "callee" else ("trunk", turned)
+    ]
+
+
 # PBXs and proxies alone -------------------------------------------------------------------------
 
 EXPECTED = {

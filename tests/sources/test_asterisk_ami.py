@@ -19,6 +19,7 @@ from tests.sources.asterisk import (
     event,
     parse,
     quality,
+    truth,
     variable,
     whole,
 )
@@ -625,6 +626,77 @@ def test_no_bytes_raise(data: bytes) -> None:
     """Whatever the bytes: what is not blank is broken or ignored."""
     parsed = parse(AMI, data)
     assert parsed.observations == ()
-    assert bool(parsed.broken or parsed.ignored) or not data.removeprefix(b"\xef\xbb\xbf").strip(
-        b"\r\n"
+    assert bool(parsed.broken or parsed.ignored) or not data.removeprefix(b"\xef\xbb\xbf").strip()
+
+
+# Streams that begin in mid-call ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_stream_may_begin_at_any_event(call: str) -> None:
+    """What was not seen is not known: no leg, hang-up, code or duration but those of the truth."""
+    told = captured(call, "ami.txt").split(b"\r\n\r\n")
+    real = truth(call)
+    seconds = real.get("duration_s")
+    for cut in range(len(told) - 1):
+        for one in parse(AMI, b"\r\n\r\n".join(told[cut:])).observations:
+            facts = one.facts
+            assert one.leg == ("trunk" if one.ids["endpoint"] == "acme-east" else "pstn"), cut
+            assert facts.get("sip.hangup.source") in (None, real.get("hung_up_by")), cut
+            assert facts.get("sip.response.status_code") in (None, real["sip_code"]), cut
+            duration = facts.get("sip.call.duration_ms")
+            if duration is not None:
+                assert isinstance(duration, float)
+                assert duration / 1000.0 == pytest.approx(seconds, abs=1.5), cut
+
+
+def test_a_state_is_no_answer() -> None:
+    """A channel that is up when the stream begins was answered some time before."""
+    at = 1795396480.0
+    legs = _legs(
+        event("HangupRequest", Timestamp=at, **callee(), Cause=16),
+        variable("RTPAUDIOQOS", quality(rxcount=2700, txcount=2700), **callee()),
+        event("Hangup", Timestamp=at, **callee(), Cause=16),
+        event("SoftHangupRequest", Timestamp=at, **channel(), Cause=16),
+        event("Hangup", Timestamp=at + 0.01, **channel(), Cause=16),
     )
+    for one in legs.values():
+        assert one.facts["sip.response.status_code"] == 200
+        assert one.facts["sip.hangup.source"] == "callee"
+        assert "sip.call.duration_ms" not in one.facts
+        assert {mark.kind for mark in one.marks} == {"hangup"}
+    assert (legs["trunk"].ids["endpoint"], legs["pstn"].ids["endpoint"]) == (
+        "livekit",
+        "carrier-in",
+    )
+    assert legs["pstn"].facts["trunk.id"] == "carrier-in"
+    (lasted, _) = legs["trunk"].windows
+    assert (lasted.start, lasted.end) == (1795396417.0, at)
+
+
+def test_a_change_to_up_is_an_answer() -> None:
+    """`Newstate` comes when the state changes, also as the first event of a channel."""
+    legs = _legs(
+        event("Newstate", Timestamp=1795396420.0, **channel()),
+        event("Hangup", Timestamp=1795396430.5, **channel(), Cause=16),
+    )
+    assert legs["pstn"].facts["sip.call.duration_ms"] == 10_500.0
+
+
+def test_blank_lines_are_nothing() -> None:
+    """Lines of blanks between events are no events."""
+    parsed = parse(AMI, "  \n\t\n")
+    assert (parsed.observations, parsed.broken, parsed.ignored) == ((), (), 0)
+
+
+def test_two_legs_of_one_id_are_each_others() -> None:
+    """A queue, or a stream that began later, tells of no dialling: the `Linkedid` does."""
+    legs = _legs(
+        variable("RTPAUDIOQOS", quality(lp=50, rxcount=950, txcount=1000, rxjitter=0.001)),
+        variable("RTPAUDIOQOS", quality(rxcount=1000, txcount=950, rlp=50, rxjitter=0.001),
+                 **callee()),
+        event("HangupRequest", **callee()),
+    )  # fmt: skip
+    assert whole(legs["pstn"], "in")["lost_count"] == 50
+    assert whole(legs["trunk"], "in")["lost_count"] == 0
+    assert legs["trunk"].facts["sip.hangup.source"] == "callee"

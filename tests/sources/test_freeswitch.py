@@ -45,7 +45,9 @@ def legs_of(call: str, kind: str) -> dict[str, Observation]:
     source = SOURCES[CDR if kind == "cdr" else ESL]
     told = [one for name in names for one in source.parse(captured(call, name)).observations]
     ids = truth(call)["ids"]
-    return {end: one for end in "ab" for one in told if one.record_id == ids[end]["uuid"]}
+    by_uuid = {one.record_id: one for one in told}
+    assert len(told) == 2
+    return {end: by_uuid[ids[end]["uuid"]] for end in "ab"}
 
 
 def cdr(*documents: dict[str, Any], reading: Reading | None = None) -> Parsed:
@@ -177,6 +179,23 @@ def test_rtcp_reports_are_windows_between_two_of_them() -> None:
     assert all(w.rtt_ms is None for leg in legs.values() for w in leg.windows)
 
 
+@every_call
+def test_a_stream_that_begins_late_or_ends_early_says_nothing_false(call: str) -> None:
+    """Cut at any event, each leg stands where it stands in the whole, and nobody else hung up."""
+    whole = {one.record_id: one for one in legs_of(call, "esl-json").values()}
+    lines = captured(call, "esl-json.txt").splitlines(keepends=True)
+    pieces = [piece for at in range(1, len(lines)) for piece in (lines[:at], lines[at:])]
+    for piece in pieces:
+        for leg in SOURCES[ESL].parse(b"".join(piece)).observations:
+            of_all = whole[leg.record_id]
+            assert leg.leg == of_all.leg
+            for key in (CODE, CAUSE, HUNG_UP, "rtp.codec", SETUP):
+                assert leg.facts.get(key) in (None, of_all.facts.get(key))
+            if "sip.call.duration_ms" in leg.facts:
+                lasted = of_all.facts["sip.call.duration_ms"]
+                assert leg.facts["sip.call.duration_ms"] == pytest.approx(lasted, abs=25)
+
+
 @every_record
 @every_call
 def test_both_legs_have_one_linked_id(call: str, kind: str) -> None:
@@ -248,6 +267,8 @@ def test_skipped_packets_are_no_loss() -> None:
         ({"mean_interval": 20.01201923076923, "flaw_total": 0}, 0.0),
         ({"mean_interval": 19.97, "flaw_total": 3}, 0.0),
         ({"mean_interval": 30.0, "flaw_total": 15}, 0.0099),
+        ({"mean_interval": 30.0, "flaw_total": 60}, None),
+        ({"mean_interval": 25.1, "flaw_total": 375}, 0.2),
         ({"mean_interval": 25.0, "flaw_total": None}, 0.2),
         ({"mean_interval": 10.0, "flaw_total": 3}, None),
         ({"mean_interval": 21.0, "cng_packet_count": 7}, None),
@@ -258,7 +279,7 @@ def test_skipped_packets_are_no_loss() -> None:
     ],
 )
 def test_loss_follows_from_the_mean_interval(audio: dict[str, Any], loss: float | None) -> None:
-    """Only on a constant stream, never above the gaps in the sequence, never of a few packets."""
+    """Only on a constant stream, never of a few packets, and where pauses hide it not at all."""
     found = received(one(document(audio=audio)))
     assert found.loss_ratio == (None if loss is None else pytest.approx(loss, abs=0.0005))
     assert found.loss_method == "derived"
@@ -379,36 +400,101 @@ BRIDGED = {"last_bridge_to": "x"}
         ("inbound", {"sip_term_status": "200"}, "caller"),
         ("inbound", SEND | {"last_bridge_proto_specific_hangup_cause": "sip:200"}, "callee"),
         ("outbound", SEND | {"last_bridge_hangup_cause": "NORMAL_CLEARING"}, "caller"),
-        ("inbound", SEND | BRIDGED | {"hangup_cause": "ALLOTTED_TIMEOUT"}, "platform"),
-        ("inbound", SEND | BRIDGED | {"hangup_cause": "MEDIA_TIMEOUT"}, "platform"),
-        ("outbound", SEND | {"last_bridge_hangup_cause": "MANAGER_REQUEST"}, "platform"),
-        ("inbound", SEND, "platform"),
+        ("inbound", SEND | BRIDGED | {"hangup_cause": "ALLOTTED_TIMEOUT"}, None),
+        ("inbound", SEND | BRIDGED | {"hangup_cause": "MEDIA_TIMEOUT"}, None),
+        ("outbound", SEND | {"last_bridge_hangup_cause": "MANAGER_REQUEST"}, None),
+        ("inbound", SEND, None),
         ("inbound", SEND | BRIDGED, None),
         ("inbound", {}, None),
     ],
 )
 def test_who_hung_up_by_one_leg_alone(way: str, variables: dict[str, str], who: str | None) -> None:
-    """A BYE that came: that end. One that was sent: the other end, or FreeSWITCH itself."""
+    """A BYE that came: that end. One that was sent: the other end, or nobody: FreeSWITCH itself."""
     assert one(document(way, **variables)).facts.get(HUNG_UP) == who
 
 
 @pytest.mark.parametrize(
     "a_leg, b_leg, who",
-    [(SEND, RECV, "callee"), (RECV, SEND, "caller"), (SEND | BRIDGED, SEND | BRIDGED, "platform"),
-     (RECV, RECV, None)],
+    [(SEND, RECV, ("callee", "callee")), (RECV, SEND, ("caller", "caller")),
+     (SEND | BRIDGED, SEND | BRIDGED, (None, None)), (RECV, RECV, ("caller", "callee"))],
 )  # fmt: skip
 def test_who_hung_up_by_both_legs(
-    a_leg: dict[str, str], b_leg: dict[str, str], who: str | None
+    a_leg: dict[str, str], b_leg: dict[str, str], who: tuple[str | None, ...]
 ) -> None:
     """Legs in one file explain each other; after a BYE on each, each leg has its own end."""
     told = cdr(document("inbound", "a", **a_leg), document("outbound", "b", call_uuid="a", **b_leg))
-    found = [leg.facts[HUNG_UP] for leg in told.observations]
-    assert found == ([who, who] if who else ["caller", "callee"])
+    assert tuple(leg.facts.get(HUNG_UP) for leg in told.observations) == who
 
 
-def test_nobody_hung_up_what_was_not_answered() -> None:
-    """A cancel or a refusal is an outcome, no hang-up of a call."""
-    assert HUNG_UP not in one(failed(sip_hangup_disposition="recv_cancel")).facts
+def test_nobody_hung_up_a_call_that_was_refused() -> None:
+    """A refusal is an outcome, no hang-up of a call."""
+    refused = failed(sip_hangup_disposition="send_refuse", hangup_cause="USER_BUSY")
+    assert HUNG_UP not in one(refused).facts
+
+
+CANCEL = {"hangup_cause": "ORIGINATOR_CANCEL", "hangup_cause_q850": "487"}
+
+
+def test_the_caller_gave_up_what_he_canceled() -> None:
+    """A CANCEL that came is the caller's, and so is the one that it made FreeSWITCH send on."""
+    a_leg = failed("inbound", "a", sip_hangup_disposition="recv_cancel", **CANCEL)
+    sent = {"sip_hangup_disposition": "send_cancel", "originator": "a"}
+    b_leg = failed("outbound", "b", **sent, **CANCEL)
+    lost = failed("outbound", "c", **sent, hangup_cause="LOSE_RACE")
+    told = cdr(a_leg, b_leg, lost).observations
+    assert [leg.facts.get(HUNG_UP) for leg in told] == ["caller", "caller", None]
+    assert HUNG_UP not in one(b_leg).facts
+
+
+def test_a_call_that_freeswitch_made_has_a_caller_of_its_own() -> None:
+    """`originate`: the leg that was made first is the caller's end, although it was dialled."""
+    first = document("outbound", "a", sip_gateway_name="acme", sip_to_host="acme.example", **RECV)
+    second = document("outbound", "b", originator="a", sip_gateway_name="livekit", **SEND)
+    reading = Reading(bridge=Bridge(frozenset({"livekit"})))
+    for documents in ((first, second), (second, first)):
+        told = {leg.record_id: leg for leg in cdr(*documents, reading=reading).observations}
+        assert (told["a"].leg, told["b"].leg) == ("pstn", "trunk")
+        assert {leg.facts[HUNG_UP] for leg in told.values()} == {"caller"}
+        assert {leg.facts["sip.call.direction"] for leg in told.values()} == {"inbound"}
+        assert {leg.ids["linked_id"] for leg in told.values()} == {"a"}
+        assert told["a"].claims == {"sip.hostname": "acme.example"}
+        assert (received(told["a"]).direction, received(told["b"]).direction) == ("in", "out")
+
+
+def test_a_call_that_freeswitch_made_is_known_by_its_first_leg_alone() -> None:
+    """A leg that nobody asked for, and that made another one, is the caller's."""
+    made = document("outbound", "a", originated_legs="b;Outbound Call;+15555550101")
+    assert one(made).leg == "pstn"
+    alone = document("outbound", "a")
+    assert one(alone).leg == "trunk"
+
+
+def test_events_of_a_call_that_freeswitch_made() -> None:
+    """The other leg that an event names is the caller's only where it asked for this one."""
+
+    def complete(uuid: str, other: str, kind: str, **more: str) -> dict[str, str]:
+        return {"Event-Name": "CHANNEL_HANGUP_COMPLETE", "Event-Date-Timestamp": str(BEGAN),
+                "Unique-ID": uuid, "Call-Direction": "outbound", "Channel-Call-UUID": "a",
+                "Other-Leg-Unique-ID": other, "Other-Type": kind,
+                "Other-Leg-Direction": "outbound",
+                "Caller-Channel-Created-Time": str(BEGAN), **more}  # fmt: skip
+
+    events = [complete("a", "b", "originatee"), complete("b", "a", "originator")]
+    told = SOURCES[ESL].parse("\n".join(map(json.dumps, events)).encode()).observations
+    assert [(leg.ids["linked_id"], leg.leg) for leg in told] == [("a", "pstn"), ("a", "trunk")]
+
+
+def test_a_phone_that_rang_beside_the_bridge_is_not_the_trunk() -> None:
+    """Of several legs at the callee's end, the bridge's is the trunk; others stand aside."""
+    a_leg = document("inbound", "a", **SEND)
+    bridge = document("outbound", "b", originator="a", sip_gateway_name="livekit", **RECV)
+    phone = failed("outbound", "c", originator="a", sip_gateway_name="phones",
+                   sip_hangup_disposition="send_cancel", hangup_cause="LOSE_RACE")  # fmt: skip
+    reading = Reading(bridge=Bridge(frozenset({"livekit"})))
+    told = cdr(a_leg, bridge, phone, reading=reading).observations
+    assert [(leg.leg, leg.is_aside) for leg in told] == [
+        ("pstn", False), ("trunk", False), ("pstn", True)]  # fmt: skip
+    assert "trunk.id" not in told[2].facts
 
 
 @pytest.mark.parametrize(
@@ -432,6 +518,13 @@ def test_the_rtp_clock_of_a_codec(codec: str, written: str, rate: int) -> None:
     """G.722 runs on a clock of 8000 (RFC 3551), whatever rate FreeSWITCH samples it at."""
     found = one(document(rtp_use_codec_name=codec, rtp_use_codec_rate=written))
     assert (found.facts["rtp.codec"], found.facts["rtp.clock_rate_hz"]) == (codec.lower(), rate)
+
+
+@pytest.mark.parametrize("variables", [{"rtp_use_codec_name": "PROXY"}, {"read_codec": "PROXY"}])
+def test_media_that_are_passed_on_unread_have_no_known_codec(variables: dict[str, str]) -> None:
+    """`PROXY` is what FreeSWITCH writes where it does not look into the packets."""
+    found = one(document(**{"rtp_use_codec_name": ""} | variables))
+    assert "rtp.codec" not in found.facts
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_leg_that_heard_nothing_says_nothing_of_loss() -> None:
 )
 @pytest.mark.parametrize("with_sip", [False, True])
 def test_loss_through_a_media_proxy(name: str, place: str, other: str, with_sip: bool) -> None:
-    """What an end counts through rtpengine is exact, on the far leg, and marked as derived."""
+    """What an end counts through rtpengine is exact, on the caller's leg, and marked as derived."""
     data = captured(f"rtpengine/{name}/hep-rtcp.hex")
     if with_sip:
         data = captured(f"kamailio/{name}/hep-sip.hex") + data
@@ -173,6 +173,30 @@ def test_loss_through_a_media_proxy(name: str, place: str, other: str, with_sip:
         assert all(w.loss_ratio in (None, 0.0) for w in one.windows if w.leg == "trunk")
 
 
+@pytest.mark.parametrize(
+    "name, place", [("02-loss5-caller-to-proxy", "out"), ("03-loss5-proxy-to-caller", "in")]
+)
+def test_loss_through_a_media_proxy_to_a_bridge_that_calls(name: str, place: str) -> None:
+    """The caller's leg is then the trunk: the loss stays on it, and the far leg has none."""
+    told = parse(captured(f"rtpengine/{name}/hep-rtcp.hex"), bridge=(CALLER,))
+    window = whole(told, "trunk", place)
+    assert window is not None
+    expected = truth(f"rtpengine/{name}")["legs"]["caller"]["out" if place == "in" else "in"]
+    assert window.loss_ratio == pytest.approx(expected["loss_ratio"], abs=0.002)
+    assert window.loss_method == "derived"
+    for one in told.observations:
+        assert all(w.loss_ratio in (None, 0.0) for w in one.windows if w.leg == "pstn")
+
+
+def test_a_first_report_speaks_of_the_time_that_its_packets_took() -> None:
+    """Without SIP nobody says when media began: the rate of the later packets does."""
+    told = parse(captured("rtpengine/01-clean/hep-rtcp.hex"))
+    counted = [w for one in told.observations for w in one.windows if w.packet_count]
+    assert counted
+    for one in counted:
+        assert (one.packet_count or 0) + (one.lost_count or 0) <= 51 * one.duration_s + 1
+
+
 def test_lost_packets_are_exact() -> None:
     """109 packets of 2000 were lost; the windows between reports add up to the same."""
     told = parse(captured("rtpengine/02-loss5-caller-to-proxy/hep-rtcp.hex"))
@@ -184,6 +208,29 @@ def test_lost_packets_are_exact() -> None:
         if (w.leg, w.direction) == ("pstn", "in") and w.duration_s < 15
     ]  # fmt: skip
     assert sum(w.lost_count or 0 for w in short) == 109
+
+
+def test_an_invite_whose_answer_was_not_seen_and_that_was_hung_up() -> None:
+    """It was answered: no timeout is told of the gateway that said BYE."""
+    entry = Leg("f1").invite(0).answer(4.0).bye(10.0)
+    east = Leg("f1", PROXY, EAST).invite(0.01).bye(9.9)
+    for one in parse(*entry.packets, *east.packets).observations:
+        assert one.facts.get(c.SIP_CALL_OUTCOME) in (None, "answered")
+
+
+def test_statistics_of_an_agents_own_kind_are_ignored() -> None:
+    """Payload 34 holds what its agent likes; only a quality report in it is read."""
+    told = parse(packet("some text", at=0, source=CALLER, target=PROXY, kind=34))
+    assert (told.observations, told.broken, told.ignored) == ((), (), 1)
+    told = parse(packet("some text", at=0, source=CALLER, target=PROXY, kind=35))
+    assert [one.line for one in told.broken] == [1]
+
+
+def test_a_mark_of_the_byte_order_is_no_packet() -> None:
+    """Before hexadecimal lines, and alone."""
+    data = captured("kamailio/01-clean/hep-sip.hex")
+    assert parse(b"\xef\xbb\xbf" + data) == parse(data)
+    assert parse(b"\xef\xbb\xbf") == parse(b"")
 
 
 def test_the_bridge_at_the_caller_turns_legs_and_directions() -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 
 import pytest
 from tests.sources.captured import FILES, NAMES, data
 
 from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.table import SOURCES
 
 
 def _parse(source: str, lines: list[bytes]) -> Parsed:
-    module = importlib.import_module("trunktrace.sources." + source.replace("-", "_"))
-    parsed: Parsed = module.parse(b"\n".join(lines))
-    return parsed
+    return SOURCES[source].parse(b"\n".join(lines))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.sources.golden import CAPTURES
 
 from trunktrace.facts import Observation
+from trunktrace.sources.ends import Bridge
 from trunktrace.sources.output import as_json
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import Reading
@@ -90,6 +91,24 @@ def test_a_sample_says_what_is_true_of_it(sample: Any) -> None:
 def test_the_samples_are_there() -> None:
     """Five samples were found in public."""
     assert len(SAMPLES) == 5
+
+
+@pytest.mark.parametrize("address", ["sip:agent@bridge.example:5061", "sip:agent@[2001:DB8:0::5]"])
+@pytest.mark.parametrize("source", NAMES)
+def test_what_is_said_of_the_bridge_tells_the_direction(source: str, address: str) -> None:
+    """A leg to a SIP URI says no direction of its own: the bridge's name, or its end, does."""
+    record, to = {
+        "plivo": (PLIVO, "To"),
+        "vonage": (VONAGE, "to"),
+        "signalwire": (SIGNALWIRE, "To"),
+    }[source]
+    to_bridge = {**record, to: address}
+    assert DIRECTION not in one(source, to_bridge).facts
+    for bridge in (Bridge(frozenset({"bridge.example", "2001:db8::5"})), Bridge(end="callee")):
+        found = one(source, to_bridge, reading=Reading(bridge=bridge))
+        assert (found.leg, found.facts[DIRECTION]) == ("trunk", "inbound")
+    found = one(source, record, reading=Reading(bridge=Bridge(frozenset({"bridge.example"}))))
+    assert found.facts[DIRECTION] == "outbound"
 
 
 # SignalWire -------------------------------------------------------------------------------------

@@ -53,6 +53,17 @@ def longest(told: Parsed, direction: str) -> MediaWindow:
     return max(windows, key=lambda window: window.duration_s)
 
 
+def test_packets_that_came_late_are_not_lost() -> None:
+    """A running total that falls again: the whole call has lost what its last report says."""
+    packets: list[bytes] = []
+    for n in range(1, 11):
+        told = block(BRIDGE, lost=6 * (n % 2), highest=10_000 + 250 * n)
+        packets.append(sender_report(PHONE, T0 + 5 * n, 250 * n, told))
+        packets.append(sender_report(BRIDGE, T0 + 5 * n + 0.1, 250 * n, block(PHONE)))
+    window = longest(parse(*packets), "in")
+    assert (window.lost_count, window.loss_ratio) == (0, 0.0)
+
+
 @pytest.mark.parametrize("bridge, lossy", [((), "in"), (("192.0.2.50",), "out")])
 def test_counts_and_directions(bridge: tuple[str, ...], lossy: str) -> None:
     """Who is named as the bridge by its CNAME hears what comes in; else the first reporter does."""

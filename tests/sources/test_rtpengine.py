@@ -97,14 +97,16 @@ def test_the_count_is_as_it_was_counted(
 
 
 def test_a_count_that_stops_before_the_end() -> None:
-    """Its ratio is of the packets until the last report, and derived; the log does not tell."""
+    """It is told as it was counted; its ratio is of the packets until the last report."""
     window = total(_legs(LOSSY[2], "ng-delete.json")["caller"], "to")
-    assert (window.lost_count, window.loss_method) == (98, "derived")
+    assert (window.lost_count, window.loss_method) == (98, "counted")
+    assert window.packet_count is None
     assert window.loss_ratio == pytest.approx(98 / (1932 * 34.6 / 38.6), abs=1e-4)
     window = total(_legs(LOSSY[1], "ng-delete.json")["caller"], "by")
     assert (window.lost_count, window.packet_count) == (109, 1892)
     assert (window.loss_ratio, window.loss_method) == (109 / 2001, "counted")
-    assert total(_legs(LOSSY[1], "rtpengine.log")["caller"], "by").loss_method == "derived"
+    window = total(_legs(LOSSY[1], "rtpengine.log")["caller"], "by")
+    assert (window.lost_count, window.loss_method) == (109, "counted")
 
 
 @every_file
@@ -276,18 +278,18 @@ def test_where_it_was_lost(
     [((700, 1500), (0, 75)), ((1500, 1500), (75, 75)), ((1500, 900), (0, 75))],
 )
 def test_where_nobody_can_know(packets: tuple[int, int], lost: tuple[int, int]) -> None:
-    """An end that is silent at times, or losses that cancel out: told as that end heard it.
+    """An end that is silent at times, or losses that cancel out: told of the caller's leg.
 
-    Nothing is then said of the other leg's loss.
+    It is derived, and nothing is then said of the other leg's loss.
     """
     percent = {"caller": 100 * lost[0] // packets[1], "callee": 100 * lost[1] // packets[0]}
     told = _read(_lossy(dict(zip(ENDS, packets, strict=True)),
                         dict(zip(ENDS, lost, strict=True)), percent))  # fmt: skip
-    window = total(told["callee"], "to")
-    assert window.lost_count == 75
+    window = total(told["caller"], "by")
+    assert (window.lost_count, window.packet_count) == (75, packets[0])
     assert window.loss_method == "derived"
-    assert total(told["caller"], "by").loss_ratio is None
-    assert total(told["caller"], "by").packet_count == packets[0]
+    assert total(told["callee"], "to").loss_ratio is None
+    assert total(told["callee"], "to").lost_count is None
 
 
 def test_a_count_that_the_reports_contradict() -> None:
@@ -387,6 +389,46 @@ def test_a_log_with_the_year() -> None:
     assert told["caller"].end == 1795396293.25
     assert told["caller"].start == 1795396253.25
     assert total(told["caller"], "by").lost_count == 109
+
+
+@pytest.mark.parametrize("lost", [110, 500, 900])
+@pytest.mark.parametrize("last", [5, 2])
+def test_a_count_that_stops_early_is_wholly_before(lost: int, last: int) -> None:
+    """What rtpengine misses of an end, and the other end counted, was lost before rtpengine."""
+    reply = _lossy({"caller": 1500 - lost, "callee": 1500}, {"caller": 0, "callee": lost},
+                   {"caller": 0, "callee": 100 * lost // 1500})  # fmt: skip
+    block = _block(reply, "callee")
+    block["MOS progression"]["entries"] = block["MOS progression"]["entries"][:last]
+    told = _read(reply)
+    window = total(told["caller"], "by")
+    assert (window.lost_count, window.loss_method) == (lost, "counted")
+    assert total(told["callee"], "to").lost_count == 0
+
+
+def test_a_part_that_nobody_counted() -> None:
+    """Lost partly before rtpengine and partly behind it: each part is derived."""
+    reply = _lossy({"caller": 1400, "callee": 1500}, {"caller": 0, "callee": 200},
+                   {"caller": 0, "callee": 13})  # fmt: skip
+    told = _read(reply)
+    parts = total(told["caller"], "by"), total(told["callee"], "to")
+    assert [one.lost_count for one in parts] == [100, 100]
+    assert {one.loss_method for one in parts} == {"derived"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"command": "offer", "call-id": "c1"}',
+        b'{"dir": "request", "raw": "1_1 d7:command6:delete7:call-id2:c1e"}',
+        b'{"result": "ok", "tags": {"<a>": {}}}',
+        b"Nov 23 01:12:19 sbc1 rtpengine[7000]: INFO: [c1]: [core] --- SSRC f8fff938",
+        b"Nov 23 01:12:19 sbc1 rtpengine[7000]: INFO: [c1]: [core] ------ Average MOS 4.4, lost:0",
+    ],
+)
+def test_a_record_of_a_call_without_ends_is_ignored(record: bytes) -> None:
+    """What was read and says nothing of a leg is counted, not dropped."""
+    found = parse("rtpengine", record)
+    assert (found.observations, found.broken, found.ignored) == ((), (), 1)
 
 
 # Records that are broken ------------------------------------------------------------------------

@@ -345,3 +345,16 @@ def test_losses_reported_of_what_was_sent_are_derived() -> None:
 def test_a_record_id_of_its_own() -> None:
     """The SBC's id of a record names it."""
     assert _one("record_id,sip_code", "r-1,200").record_id == "r-1"
+
+
+@pytest.mark.parametrize("none", ["0", "0000-00-00 00:00:00", "0.0", ""])
+@pytest.mark.parametrize("code", ["", "486"])
+def test_a_time_of_zeros_is_no_answer(none: str, code: str) -> None:
+    """What SBCs write for no time does not answer a call."""
+    one = _one(
+        "call_id,status_code,setup_time,answer_time,end_time",
+        f"a-1,{code},2026-11-23T00:00:00Z,{none},2026-11-23T00:00:30Z",
+    )
+    assert one.facts.get("sip.response.status_code") == (int(code) if code else None)
+    assert one.facts.get("sip.call.outcome") == ("busy" if code else None)
+    assert {mark.kind for mark in one.marks} == {"invite", "hangup"}

@@ -148,6 +148,21 @@ def test_an_answered_call_stays_answered(kind: str) -> None:
     assert (facts[CODE], facts[OUTCOME]) == (200, "answered")
 
 
+@pytest.mark.parametrize(
+    "word,code,outcome",
+    [("user_busy", "486", "busy"), ("user_busy", None, "busy"), ("timeout", "487", "no_answer"),
+     ("originator_cancel", "487", "canceled"), ("call_rejected", "603", "rejected")],
+)  # fmt: skip
+def test_bridged_legs_may_hear_early_media(word: str, code: object, outcome: str) -> None:
+    """A leg that was bridged and then refused was never answered, and has no duration."""
+    bridged = event("call.bridged", "2026-11-22T10:30:01Z")
+    facts = one(bridged, hangup(word, code)).facts
+    assert (facts.get(CODE), facts[OUTCOME]) == (code and int(str(code)), outcome)
+    answered = event("call.answered", "2026-11-22T10:30:02Z")
+    assert one(bridged, answered, hangup(word, code)).facts[OUTCOME] == "answered"
+    assert OUTCOME not in one(bridged).facts
+
+
 @pytest.mark.parametrize("code", ["16", "unspecified", None])
 def test_a_hangup_alone_does_not_say_that_nobody_answered(code: object) -> None:
     """It has the start of the call; an `invite` mark would say that an answer would be known."""
@@ -240,6 +255,17 @@ def test_the_bridges_connection_can_be_named(payload: dict[str, Any]) -> None:
     assert one(hangup("normal_clearing", "200", connection_id="c2"), reading=reading).leg == "pstn"
 
 
+@pytest.mark.parametrize("uri", ["sip:agent@[2001:DB8:0::5]:5060", "agent@[2001:db8::5]"])
+@pytest.mark.parametrize("field", ["to", "to_sip_uri"])
+def test_the_bridges_address_can_be_named(field: str, uri: str) -> None:
+    """An IPv6 address is found in a SIP URI, whatever port and form it is written with."""
+    reading = Reading(bridge=Bridge(frozenset({"2001:db8::5"})))
+    told = hangup("normal_clearing", "200", direction="outgoing", **{field: uri})
+    found = one(told, reading=reading)
+    assert (found.leg, found.bridge_end_by) == ("trunk", "configured")
+    assert found.facts["sip.call.direction"] == "inbound"
+
+
 def test_no_packet_of_an_unanswered_call_is_no_one_way_call() -> None:
     """Zero packets on a call that nobody took says nothing, in either direction."""
     none = {"inbound": {"packet_count": "0", "skip_packet_count": "101"},
@@ -303,6 +329,13 @@ def test_who_answered(result: str, by: str | None) -> None:
     """The detection's result, where it is sure."""
     found = one(event("call.machine.detection.ended", result=result))
     assert found.facts.get("sip.answered_by") == by
+
+
+def test_a_detection_that_is_not_sure_takes_nothing_back() -> None:
+    """Who answered stays known when a later detection does not know it."""
+    first = event("call.machine.detection.ended", "2026-11-22T10:30:03Z", result="human")
+    later = event("call.machine.premium.detection.ended", "2026-11-22T10:30:05Z", result="not_sure")
+    assert one(first, later).facts["sip.answered_by"] == "human"
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,21 @@ def test_edges_are_legs_with_their_directions(
     assert told.leg == place[0]
 
 
+def test_loss_of_what_was_sent_is_derived() -> None:
+    """Of sent packets without a percentage the share is computed, of running totals as well."""
+    first, last = (
+        {"packets_sent": 500, "packets_lost": 0},
+        {"packets_sent": 1000, "packets_lost": 50},
+    )
+    told = _one(
+        _sample(10, "sip_edge", "outbound", cumulative=first),
+        _sample(20, "sip_edge", "outbound", cumulative=last),
+    )
+    between, whole = told.windows
+    assert (between.loss_ratio, between.loss_method) == (0.1, "derived")
+    assert (whole.loss_ratio, whole.loss_method) == (0.05, "derived")
+
+
 def test_running_totals_alone() -> None:
     """Media gateways may write running totals only: their differences are the windows."""
     told = _one(

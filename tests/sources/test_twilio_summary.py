@@ -142,6 +142,9 @@ def test_direction_as_configured() -> None:
     reading = Reading(bridge=Bridge(names=frozenset({"bridge.example.com"})))
     record = _changed(TRUNKING, properties=None, from__caller="sip:a@bridge.example.com:5060")
     assert _leg(_parse(record, reading=reading), "trunk").facts["sip.call.direction"] == "outbound"
+    reading = Reading(bridge=Bridge(names=frozenset({"2001:db8::5"})))
+    record = _changed(TRUNKING, properties=None, from__caller="sip:a@[2001:DB8:0::5]:5060")
+    assert _leg(_parse(record, reading=reading), "trunk").facts["sip.call.direction"] == "outbound"
 
 
 def test_missing_stream_is_not_invented() -> None:
@@ -173,8 +176,12 @@ def test_latency_is_no_round_trip_time() -> None:
         ({"packets_received": 1900, "packets_loss_percentage": 2.5}, 0.025),
         ({"packets_loss_percentage": 0}, 0.0),
         ({"packets_sent": 1953, "packets_lost": 40, "packets_loss_percentage": 2.05}, 0.0205),
-        ({"packets_sent": 980, "packets_lost": 20}, 0.02),
-        ({"packets_sent": 980, "packets_lost": 20, "packets_loss_percentage": 0}, 0.02),
+        ({"packets_sent": 1000, "packets_lost": 100}, 0.1),
+        ({"packets_sent": 1000, "packets_lost": 20, "packets_loss_percentage": 0}, 0.02),
+        ({"packets_sent": 1000, "packets_lost": 0}, 0.0),
+        ({"packets_sent": 0, "packets_lost": 0}, None),
+        ({"packets_sent": 0, "packets_lost": 4}, None),
+        ({"packets_sent": 10, "packets_lost": 11}, None),
         ({"packets_received": 0, "packets_lost": 0, "packets_loss_percentage": 0.0}, None),
         ({"packets_received": 0, "packets_lost": 12}, 1.0),
         ({"packets_received": 500}, None),
@@ -187,6 +194,29 @@ def test_loss_as_it_is_counted(stream: dict[str, Any], expected: float | None) -
     record = _changed(TRUNKING, sip_edge__metrics={"inbound": {"jitter": {"avg": 1.0}, **stream}})
     found = _measures(_leg(_parse(record), "trunk"), "out").get("loss_ratio")
     assert found == (None if expected is None else pytest.approx(expected, abs=1e-12))
+
+
+@pytest.mark.parametrize(
+    "stream, method",
+    [
+        ({"packets_received": 1900, "packets_lost": 100}, "counted"),
+        ({"packets_sent": 1000, "packets_lost": 100, "packets_loss_percentage": 10.0}, "counted"),
+        ({"packets_sent": 1000, "packets_lost": 0, "packets_loss_percentage": 0}, "counted"),
+        ({"packets_sent": 1000, "packets_lost": 100}, "derived"),
+        ({"packets_sent": 1000, "packets_lost": 100, "packets_loss_percentage": 0}, "derived"),
+    ],
+)
+def test_loss_of_what_was_sent_is_derived(stream: dict[str, Any], method: str) -> None:
+    """A share of the packets that Twilio sent, where it states none itself, is our arithmetic."""
+    record = _changed(TRUNKING, sip_edge__metrics={"outbound": stream})
+    (window,) = _leg(_parse(record), "trunk").windows
+    assert window.loss_method == method
+
+
+def test_no_post_dial_delay_is_none() -> None:
+    """A `pdd_ms` of 0 is one that was not measured."""
+    facts = _leg(_parse(_changed(TRUNKING, properties__pdd_ms=0)), "trunk").facts
+    assert "sip.pdd_ms" not in facts
 
 
 def test_zero_packets_that_came_are_told() -> None:

@@ -16,8 +16,9 @@ from trunktrace.belief import Value
 from trunktrace.diagnosis import attempts as tried
 from trunktrace.diagnosis import legs
 from trunktrace.diagnosis.counting import BRIDGES
-from trunktrace.diagnosis.course import course_of
+from trunktrace.diagnosis.course import LONGEST_SHORT_S, course_of
 from trunktrace.diagnosis.story import Story
+from trunktrace.diagnosis.whole_way import placed_by_proxy
 from trunktrace.facts import Observation
 from trunktrace.media import MediaBook
 from trunktrace.timeline import Attempt
@@ -27,6 +28,9 @@ _BELIEVED: Final = ("api", "livekit-sip")
 _HEARSAY: Final = ("livekit", "livekit-participant", "livekit-webhook", "livekit-spans")
 """First who saw the signalling itself, then carriers and SBCs, then who was told by LiveKit, and
 last what was written down once."""
+
+_SOMETIME: Final = (1.0, 61.0)
+"""Where nobody says when a call was: long enough for what is told of the whole call."""
 
 _OURS: Final = frozenset(
     {
@@ -48,7 +52,7 @@ def story_of(observations: Iterable[Observation]) -> Story:
     are those of the leg that is the call, with the media totals of its windows; marks and windows
     of other legs are left out. What is of the far leg (`pstn`) never becomes the trunk's. Media
     that were told without their time are of the time from the answer to the hang-up; where nobody
-    knows it, they are in the totals only. Who rang beside the bridge is no part of it.
+    knows it, they are judged without a time. Who rang beside the bridge is no part of it.
     """
     told = sorted((one for one in observations if not one.is_aside), key=_order)
     of_leg = legs.legs_of(told)
@@ -64,7 +68,7 @@ def story_of(observations: Iterable[Observation]) -> Story:
     others = [one for one in told if not any(one is other for other in ours)]
     story = Story(
         facts={**tried.facts_of(attempts), **legs.facts_of(ours, _OURS)},
-        windows=tuple(sorted(_windows(ours), key=_times)),
+        windows=tuple(sorted(placed_by_proxy(_windows(ours)), key=_times)),
         marks=tuple(sorted(legs.marks_of(ours, others), key=lambda mark: mark.start)),
         attempts=attempts,
         sources=frozenset(o.source for o in told)
@@ -79,11 +83,29 @@ def story_of(observations: Iterable[Observation]) -> Story:
 def _with_media(story: Story, untimed: Sequence[MediaWindow]) -> Story:
     """The story with the windows whose time it knows better than they, and with the totals."""
     talk = course_of(story).talk if untimed else None
+    if untimed and not (story.windows or story.marks or story.attempts):
+        talk, story = _SOMETIME, replace(story, is_untimed=True)
     if talk is not None and talk[1] > talk[0]:
-        placed = (replace(window, start=talk[0], end=talk[1]) for window in untimed)
-        windows = tuple(sorted({*story.windows, *placed}, key=_times))
+        placed = (
+            replace(window, start=talk[0], end=talk[1])
+            for window in untimed
+            if not _is_told_with_times(window, story.windows)
+        )
+        told = placed_by_proxy({*story.windows, *placed})
+        windows = tuple(sorted(told, key=_times))
         story, untimed = replace(story, windows=windows), ()
     return replace(story, facts={**_totals([*story.windows, *untimed]), **story.facts})
+
+
+def _is_told_with_times(untimed: MediaWindow, windows: Iterable[MediaWindow]) -> bool:
+    """Whether another record of the same source says all of it, and when it was."""
+    place = (untimed.source, untimed.leg, untimed.direction)
+    return any(
+        (one.source, one.leg, one.direction) == place
+        and one.duration_s > LONGEST_SHORT_S
+        and untimed.measures().keys() <= one.measures().keys()
+        for one in windows
+    )
 
 
 def _times(window: MediaWindow) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from trunktrace.diagnosis import (
@@ -44,4 +45,8 @@ def diagnose(story: Story, thresholds: Thresholds | None = None) -> Diagnosis:
     limits = thresholds if thresholds is not None else Thresholds.find()
     course = course_of(story)
     judged = [one for judge in _JUDGES for one in judge(story, course, limits)]
-    return verdict(story, course, judged)
+    found = verdict(story, course, judged)
+    if not story.is_untimed:
+        return found
+    untimed = (replace(one, start=None, end=None) for one in found.findings)
+    return replace(found, findings=tuple(untimed))

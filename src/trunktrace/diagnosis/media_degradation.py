@@ -30,6 +30,7 @@ from trunktrace.diagnosis.series import (
 )
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import Limits, Thresholds, Windowing
+from trunktrace.diagnosis.whole_way import is_of_whole_way
 from trunktrace.windows import LOSS_METHODS, Leg, LossMethod, MediaDirection, MediaWindow
 
 MODE: Final = "media_degradation"
@@ -70,6 +71,7 @@ _MEASURES: Final = (
     Measure("MED-6", "concealment_ratio", "concealment_degraded", "concealment_bad", "concealment"),
     Measure("MED-8", "clipping_ratio", "clipping_degraded", "clipping_bad", "clipping"),
 )
+_LOSS: Final = frozenset({"MED-1", "MED-2"})
 _NEEDS_ALL_PACKETS: Final = frozenset({"MED-4", "MED-6"})
 
 
@@ -142,6 +144,9 @@ def _fault(finding: Finding, course: Course) -> str | None:
     if finding.evidence == ("MED-8",):
         return "agent" if finding.direction == "out" else None
     if finding.leg == "pstn" and not may_blame_beyond(course, finding.direction):
+        return None
+    told = course.windows_of(finding.leg, finding.direction or "in") if finding.leg else ()
+    if _LOSS.issuperset(finding.evidence) and is_of_whole_way(told):
         return None
     return {"trunk": "network", "agent": "platform", "pstn": "carrier"}.get(finding.leg or "")
 

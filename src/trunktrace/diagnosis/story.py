@@ -55,6 +55,7 @@ class Story:
     `identity_differs` is whether the From user and the asserted identity (P-Asserted-Identity,
     Remote-Party-ID) are two different numbers; None where one is absent, or withheld for privacy.
     `far_answer` is what the carrier's side answered, where a PBX or proxy stands between.
+    `is_untimed` is whether nobody says when the call was: its windows then stand at any time.
     `ends_assumed` is whether which of the PBX's legs faces the bridge is an assumption: then a loss
     is known, and whose it is not.
     """
@@ -72,3 +73,4 @@ class Story:
     flows: Mapping[Source, Flow] = field(default_factory=dict[Source, Flow])
     far_answer: FarAnswer | None = None
     ends_assumed: bool = False
+    is_untimed: bool = False

@@ -60,21 +60,31 @@ def parse_host(text: str) -> HostPort | None:
 
 
 def host_in_uri(text: object) -> str | None:
-    """The host of `sip:user@host:port;...`, `"Name" <sip:host>` or `user@host`, as `HostPort` has it.
+    """The host of `sip:user@host:port;...`, `"Name" <sip:host>` or `user@host`, as in `HostPort`.
 
     None for a host that stands alone (`parse_host` takes it), for `tel:`, and for anything else.
     The user part may hold parameters of its own, and a `;` (RFC 3261 section 25.1).
     """
+    address = _address(text)
+    if address is None:
+        return None
+    place = _SCHEME.sub("", address, count=1).rpartition("@")[2]
+    found = parse_host(_AFTER_HOST.split(place, maxsplit=1)[0])
+    return None if found is None else found.host
+
+
+def is_sip_uri(party: object) -> bool:
+    """Whether a party is named by a SIP URI, or as `user@host`, and not by a telephone number."""
+    return _address(party) is not None
+
+
+def _address(text: object) -> str | None:
+    """A SIP URI without a name and brackets around it; None for what is none."""
     if not isinstance(text, str) or len(text) > _MAX_URI_CHARACTERS:
         return None
     address = text.rpartition("<")[2].partition(">")[0].strip()
-    scheme = _SCHEME.match(address)
-    rest = address[scheme.end() :] if scheme else address
-    _, at, place = rest.rpartition("@")
-    if not at and scheme is None:
-        return None
-    found = parse_host(_AFTER_HOST.split(place, maxsplit=1)[0])
-    return None if found is None else found.host
+    user, at, _ = address.partition("@")
+    return address if _SCHEME.match(address) or (at and ":" not in user) else None
 
 
 def _ip(text: str) -> str | None:

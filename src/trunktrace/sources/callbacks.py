@@ -9,17 +9,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from trunktrace.facts import End
+from trunktrace.sip.uris import host_in_uri, is_sip_uri
 from trunktrace.sources.bodies import Body
 from trunktrace.sources.jsonlines import Record
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.reading import Reading
 from trunktrace.windows import Leg
 
 Fields = dict[str, str]
 """Fields as text; those that are empty, or longer than 1,024 characters, left out."""
 
-_SIP: Final = ("sip:", "sips:")
+Ending = Literal["answered", "busy", "no_answer", "canceled", "failed"]
+"""What became of a call that is over, in our words."""
+
+ENDINGS: Final[dict[str, Ending]] = {
+    "completed": "answered",
+    "busy": "busy",
+    "no-answer": "no_answer",
+    "canceled": "canceled",
+    "failed": "failed",
+}
+"""`CallStatus` of a call that is over, in TwiML's words: Twilio's, Telnyx's TeXML, SignalWire's."""
+
 _LONGEST: Final = 1024
 _BARE_NUMBER: Final = re.compile(r"[1-9]\d{10,14}")
 
@@ -88,8 +102,16 @@ def _written(value: object) -> str:
 
 def leg_to(party: str | None) -> Leg:
     """The leg with that party at its other end."""
-    is_sip = party is not None and (party.lower().startswith(_SIP) or "@" in party)
-    return "trunk" if is_sip else "pstn"
+    return "trunk" if is_sip_uri(party) else "pstn"
+
+
+def direction_by(reading: Reading, told: str | None, caller: object, callee: object) -> str | None:
+    """The call's direction: as configured for the bridge, else as the record told it."""
+    end: End | None = None
+    if told in ("inbound", "outbound"):
+        end = "callee" if told == "inbound" else "caller"
+    ends = reading.bridge.ends(caller=[host_in_uri(caller)], callee=[host_in_uri(callee)], told=end)
+    return None if ends.by == "assumed" else ends.direction
 
 
 def with_plus(party: str | None) -> str | None:

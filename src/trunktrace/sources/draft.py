@@ -10,6 +10,7 @@ from trunktrace import conventions as c
 from trunktrace.belief import Value
 from trunktrace.facts import End, Observation, checked
 from trunktrace.redaction import Redaction, scrub, secrets_of
+from trunktrace.redaction.text import scrubber_for
 from trunktrace.sip.codes import meaning_of
 from trunktrace.sources.ends import ENDPOINT, Ends
 from trunktrace.timeline import Attempt, Mark, MarkKind
@@ -181,7 +182,7 @@ class Draft:
             completeness="complete" if self.complete else "partial",
             start=self.start,
             end=self.end,
-            facts={key: _clean(value, secrets) for key, value in self._facts.items()},
+            facts={key: _clean(key, value, secrets) for key, value in self._facts.items()},
             ids={name: scrub(value, secrets) for name, value in self._ids.items()},
             windows=() if self._is_aside else tuple(self.windows),
             marks=tuple(sorted(self._marks, key=lambda mark: mark.start)),
@@ -214,8 +215,17 @@ class Draft:
             self._facts.update(_REDACTION.party(role, value))
 
 
-def _clean(value: Value, secrets: frozenset[str]) -> Value:
-    return scrub(value, secrets) if isinstance(value, str) else value
+def _clean(key: str, value: Value, secrets: frozenset[str]) -> Value:
+    if not isinstance(value, str):
+        return value
+    if key == c.SIP_RESPONSE_REASON:
+        return _phrase(value, secrets)
+    return scrub(value, secrets)
+
+
+def _phrase(text: str, secrets: frozenset[str]) -> str:
+    """What somebody wrote in his own words: any number in it may be a person's."""
+    return scrubber_for(secrets).name(text)
 
 
 def _scrubbed(attempts: Iterable[Attempt], secrets: frozenset[str]) -> Iterable[Attempt]:
@@ -226,7 +236,7 @@ def _scrubbed(attempts: Iterable[Attempt], secrets: frozenset[str]) -> Iterable[
             trunk_id=_text(attempt.trunk_id, secrets),
             carrier=_text(attempt.carrier, secrets),
             route=_text(attempt.route, secrets),
-            reason=_text(attempt.reason, secrets),
+            reason=None if attempt.reason is None else _phrase(attempt.reason, secrets),
         )
 
 

@@ -11,20 +11,21 @@ from trunktrace.sources.parsed import Broken
 MAX_PACKET_BYTES: Final = 65_535
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]*")
 _NO_TEXT: Final = re.compile(rb"[^\t\r\n\x20-\x7e]")
+_BOM: Final = b"\xef\xbb\xbf"
 _GAPS: Final = re.compile(rb"[ \t:]+")
 
 
 def is_hex(data: bytes) -> bool:
     """Whether a file holds lines of hexadecimal digits, by its beginning."""
-    head = _GAPS.sub(b"", data[:4096].lstrip())
+    head = _GAPS.sub(b"", data[:4096].removeprefix(_BOM).lstrip())
     first = head.split(b"\n", 1)[0].strip()
     return bool(first) and _HEX.fullmatch(first) is not None
 
 
 def is_text(data: bytes) -> bool:
     """Whether a file is written in characters, by its beginning: a first line may be broken."""
-    head = data[:4096]
-    return bool(head) and _NO_TEXT.search(head) is None
+    head = data[:4096].removeprefix(_BOM)
+    return bool(data) and _NO_TEXT.search(head) is None
 
 
 def hex_packets(data: bytes) -> Iterator[tuple[int, bytes | Broken]]:
@@ -32,7 +33,7 @@ def hex_packets(data: bytes) -> Iterator[tuple[int, bytes | Broken]]:
 
     Digits may be apart by blanks or colons; a line that begins with `#` is a remark.
     """
-    for number, line in enumerate(data.split(b"\n"), start=1):
+    for number, line in enumerate(data.removeprefix(_BOM).split(b"\n"), start=1):
         if len(line) > 4 * MAX_PACKET_BYTES:
             yield number, Broken(number, "the line is longer than any packet")
             continue

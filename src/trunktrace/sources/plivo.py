@@ -13,7 +13,7 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.bodies import forms
-from trunktrace.sources.callbacks import Callback, Fields, gathered, leg_to, with_plus
+from trunktrace.sources.callbacks import Callback, Fields, direction_by, gathered, leg_to, with_plus
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.freeswitch.causes import cause_named, outcome_of
 from trunktrace.sources.parsed import Parsed
@@ -96,7 +96,7 @@ def _observed(uuid: str, fields: Fields, reading: Reading) -> Observation:
         provider_call_id=uuid,
         caller_number=caller,
         callee_number=callee,
-        direction=way if leg == "pstn" else None,
+        direction=direction_by(reading, way if leg == "pstn" else None, caller, callee),
         stir_attestation=told("STIRAttestation"),
     )
     _end(draft, fields)

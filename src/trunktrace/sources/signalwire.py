@@ -14,7 +14,7 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.bodies import forms
-from trunktrace.sources.callbacks import Callback, Fields, gathered, leg_to
+from trunktrace.sources.callbacks import ENDINGS, Callback, Fields, direction_by, gathered, leg_to
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.freeswitch.media import FEWEST_PACKETS, score
 from trunktrace.sources.parsed import Parsed
@@ -36,25 +36,16 @@ _RANKS: Final = {
     "canceled": 4,
     "failed": 4,
 }
-_OUTCOMES: Final = {
-    "in-progress": "answered",
-    "answered": "answered",
-    "completed": "answered",
-    "busy": "busy",
-    "no-answer": "no_answer",
-    "canceled": "canceled",
-    "failed": "failed",
-}
+_OUTCOMES: Final = {"in-progress": "answered", "answered": "answered", **ENDINGS}
 _OVER: Final = 4
 _OTHER_KINDS: Final = ("ConferenceSid", "MessageSid", "RecordingSid", "FaxSid", "StreamSid")
 _OPPOSITE: Final[dict[MediaDirection, MediaDirection]] = {"in": "out", "out": "in"}
 
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
-    """One observation for each call; nothing of a reading is needed."""
-    del reading
+    """One observation for each call, of all its callbacks together."""
     told = gathered(forms(data), _read)
-    found = tuple(_observed(sid, fields) for sid, fields in told.calls.items())
+    found = tuple(_observed(sid, fields, reading) for sid, fields in told.calls.items())
     return Parsed(found, told.broken, told.ignored)
 
 
@@ -71,11 +62,11 @@ def _read(fields: Fields) -> Callback | str | None:
     return "no time under `Timestamp`" if at is None else Callback(sid, _RANKS[status], at, fields)
 
 
-def _observed(sid: str, fields: Fields) -> Observation:
+def _observed(sid: str, fields: Fields, reading: Reading) -> Observation:
     told = fields.get
     caller, callee = told("From"), told("To")
-    inbound = told("Direction") == "inbound"
-    leg = leg_to(caller if inbound else callee)
+    way = (told("Direction") or "").removesuffix("-api")
+    leg = leg_to(caller if way == "inbound" else callee)
     over = _RANKS[fields["CallStatus"]] == _OVER
     draft = Draft(NAME, leg=leg, record_id=sid)
     draft.complete = over
@@ -87,9 +78,8 @@ def _observed(sid: str, fields: Fields) -> Observation:
         caller_number=caller,
         callee_number=callee,
         outcome=_OUTCOMES.get(fields["CallStatus"]),
+        direction=direction_by(reading, way if leg == "pstn" else None, caller, callee),
     )
-    if leg == "pstn" and (inbound or told("Direction") == "outbound-api"):
-        draft.say(direction="inbound" if inbound else "outbound")
     draft.answer(count(told("SipResponseCode")))
     if not over:
         return draft.build()

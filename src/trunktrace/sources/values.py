@@ -61,10 +61,10 @@ def unix_time(value: object, *, per_second: float = 1.0) -> float | None:
     return seconds if 0 < seconds < _LATEST_UNIX_S else None
 
 
-def iso_time(value: object, zone: tzinfo = UTC) -> float | None:
+def iso_time(value: object, zone: tzinfo = UTC, *, after: float | None = None) -> float | None:
     """Unix seconds out of ISO 8601 (`2026-11-23T01:13:37.8Z`, `2026-11-23 01:13:37`).
 
-    A time without an offset is of `zone`.
+    A time without an offset is of `zone`, and as `local_seconds` reads it.
     """
     if not isinstance(value, str) or not value.isascii() or len(value) > _LONGEST_TIME:
         return None
@@ -72,7 +72,7 @@ def iso_time(value: object, zone: tzinfo = UTC) -> float | None:
         told = datetime.fromisoformat(value.strip())
     except ValueError:
         return None
-    return _seconds(told, zone)
+    return local_seconds(told, zone, after=after)
 
 
 def http_time(value: object) -> float | None:
@@ -83,23 +83,34 @@ def http_time(value: object) -> float | None:
         told = parsedate_to_datetime(value.strip())
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
-    return _seconds(told, UTC)
+    return local_seconds(told, UTC)
 
 
-def strptime(value: object, form: str, zone: tzinfo = UTC) -> float | None:
-    """Unix seconds out of a time of the given form (`datetime.strptime`)."""
+def strptime(
+    value: object, form: str, zone: tzinfo = UTC, *, after: float | None = None
+) -> float | None:
+    """Unix seconds out of a time of the given form (`datetime.strptime`), as `iso_time`."""
     if not isinstance(value, str) or len(value) > _LONGEST_TIME:
         return None
     try:
         told = datetime.strptime(value.strip(), form)  # noqa: DTZ007 - the zone is given below
     except ValueError:
         return None
-    return _seconds(told, zone)
+    return local_seconds(told, zone, after=after)
 
 
-def _seconds(told: datetime, zone: tzinfo) -> float | None:
+def local_seconds(told: datetime, zone: tzinfo, *, after: float | None = None) -> float | None:
+    """Unix seconds of a time, which is of `zone` where it has no offset of its own.
+
+    In the night in which clocks are set back an hour comes twice. The first one is meant, unless
+    that is before `after` (unix seconds: what the record says came earlier) and the second is not.
+    """
+    told = told if told.tzinfo is not None else told.replace(tzinfo=zone)
     try:
-        seconds = (told if told.tzinfo is not None else told.replace(tzinfo=zone)).timestamp()
+        seconds = told.timestamp()
+        if after is not None and seconds < after:
+            second = told.replace(fold=1).timestamp()
+            seconds = second if second >= after else seconds
     except (ValueError, OverflowError, OSError):
         return None
     return seconds if 0 < seconds < _LATEST_UNIX_S else None

@@ -11,7 +11,7 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.bodies import bodies
-from trunktrace.sources.callbacks import Callback, Fields, gathered, leg_to, with_plus
+from trunktrace.sources.callbacks import Callback, Fields, direction_by, gathered, leg_to, with_plus
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
@@ -88,7 +88,7 @@ def _observed(uuid: str, fields: Fields, reading: Reading) -> Observation:
         provider_call_id=uuid,
         caller_number=caller,
         callee_number=callee,
-        direction=way if leg == "pstn" else None,
+        direction=direction_by(reading, way if leg == "pstn" else None, caller, callee),
     )
     answered = start is not None or bool(count(told("duration")))
     if status != "completed" or answered:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trunktrace.sip.uris import parse_host
+from trunktrace.sip.uris import host_in_uri
 
 _OF_AGENTS: Final = ".sip.livekit.cloud"
 """Where LiveKit Cloud's projects take SIP calls: what answers there is an agent's room."""
@@ -16,7 +16,5 @@ def transferred_to(target: str) -> str:
     A voice agent that gives a caller away by telephone gives it to people: a desk, a queue, a
     doctor. Only a SIP address where agents answer is `other`. Who answers in truth is not known.
     """
-    address = target.strip().strip("<>").partition(";")[0]
-    found = parse_host(address.rpartition("@")[2])
-    is_agent = found is not None and found.host.endswith(_OF_AGENTS)
-    return "other" if is_agent else "human"
+    host = host_in_uri(target)
+    return "other" if host is not None and host.endswith(_OF_AGENTS) else "human"

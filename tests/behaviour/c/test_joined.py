@@ -362,3 +362,35 @@ def test_a_broken_record_is_named_and_the_rest_is_diagnosed(tmp_path):
     assert re.search(r"hep-sip\.hex:9: \S", ran.err), ran.err
     assert not NUMBER.search(ran.err + ran.out)
     assert ran.json["fault"] == "carrier"
+
+
+FOLDERS = [
+    f"{s}/{c}" for s in ("asterisk", "freeswitch", "kamailio", "rtpengine") for c in calls(s)
+]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_text_for_people_holds_no_number_either(name):
+    """Without --json: an outcome or a finding, exit 0, nobody's number."""
+    ran = run("diagnose", HOME / name)
+    assert ran.code == 0, ran.err
+    assert ran.out.strip()
+    assert not NUMBER.search(ran.out + ran.err)
+
+
+def test_the_calls_of_every_capture_stay_as_many_as_they_are(tmp_path):
+    """Thirteen calls of four systems in one folder: thirteen, each with its own verdict."""
+    for name in FOLDERS:
+        for file in (HOME / name).iterdir():
+            if file.name != "facts.json":
+                shutil.copy(file, tmp_path / f"{name.replace('/', '-')}-{file.name}")
+    answer = diagnose(tmp_path)
+    assert len(answer["calls"]) == 13
+    outcomes = sorted(str(each["outcome"]) for each in answer["calls"])
+    assert outcomes.count("busy") == 3
+    assert outcomes.count("answered") == 8
+    assert {"congestion", "timeout"} <= set(outcomes)
+    found = sorted(f["mode"] for each in answer["calls"] for f in each["findings"])
+    assert found.count("call_setup_failure") == 5
+    assert found.count("one_way_audio") == 2
+    assert found.count("media_degradation") == 3

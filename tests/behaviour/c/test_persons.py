@@ -111,7 +111,12 @@ def test_digits_of_freeswitch_are_not_told():
 
 @pytest.mark.parametrize(
     "reason",
-    ["+4930901820 is busy", "User sip:jane.doe@example.org busy", "call 004930901820 rejected"],
+    [
+        "+4930901820 is busy",
+        "User sip:jane.doe@example.org busy",
+        "call 004930901820 rejected",
+        "15555550101 not available",
+    ],
 )
 def test_a_reason_phrase_with_a_person_is_masked(reason, tmp_path):
     """Reason phrases are the other side's free text."""
@@ -125,4 +130,5 @@ def test_a_reason_phrase_with_a_person_is_masked(reason, tmp_path):
         data = rewritten(source, (HOME / name).read_bytes(), old, reason.encode())
         text = said(source, data, tmp_path)
         assert "30901820" not in text, source
+        assert "15555550101 not" not in text, source
         assert "jane.doe" not in text, source

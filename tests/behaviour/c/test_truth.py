@@ -8,6 +8,7 @@ import pytest
 
 from .shelf import (
     End,
+    Record,
     calls,
     is_whole,
     losses,
@@ -40,6 +41,12 @@ class Kind:
             return raw(self.system, call, self.file)
         except FileNotFoundError:
             return None
+
+    def read(self, call: str, end: End | None) -> list[Record]:
+        """What the reader says of it."""
+        data = self.data(call)
+        assert data is not None
+        return read(self.source, data, reading(end))
 
 
 KINDS = [
@@ -122,7 +129,7 @@ def codes(kind: Kind, facts: dict, ours: End) -> dict[str, set]:
 def test_no_code_cause_codec_party_or_time_contradicts_the_truth(kind, call, end):
     """Codes, Q.850, codec, who hung up, outcome, duration, direction, numbers are true."""
     facts, ours = truth(kind.system, call), bridge(kind, end)
-    records = read(kind.source, kind.data(call), reading(end))
+    records = kind.read(call, end)
     right = codes(kind, facts, ours)
     for record in records:
         told = record["facts"]
@@ -147,8 +154,8 @@ def test_no_code_cause_codec_party_or_time_contradicts_the_truth(kind, call, end
             assert duration is None, "nobody talked"
         allowed = {None, "inbound" if ours == "callee" else "outbound"}
         assert told.get("sip.call.direction") in allowed, record
-        assert told.get("sip.caller.number") in (None, "+1*******99"), record
-        assert told.get("sip.callee.number") in (None, "+1*******01"), record
+        assert told.get("sip.caller.number") in (None, "*******", "+1*******99"), record
+        assert told.get("sip.callee.number") in (None, "*******", "+1*******01"), record
         if "trunk.carrier" in told:
             assert told["trunk.carrier"] == "acme"
 
@@ -170,7 +177,7 @@ def test_a_loss_that_an_end_heard_is_not_put_on_a_leg_that_had_none(kind, call, 
     """What was lost before the proxy is missing at the far end: that leg itself lost nothing."""
     facts, ours = truth(kind.system, call), bridge(kind, end)
     real = expected(facts, ours)
-    for window in windows(read(kind.source, kind.data(call), reading(end))):
+    for window in windows(kind.read(call, end)):
         ratio = measure(window, "loss_ratio")
         true = real[window["leg"], window["direction"]].get("loss_ratio")
         if ratio is not None and true in (None, 0):
@@ -193,7 +200,7 @@ def test_no_window_says_what_did_not_happen(kind, call, end):
     """No loss where there was none, no jitter from a variance, no wrapped delay, no count beyond
     what was sent; a loss of the whole call is within a point of the truth."""
     facts, ours = truth(kind.system, call), bridge(kind, end)
-    records = read(kind.source, kind.data(call), reading(end))
+    records = kind.read(call, end)
     real = expected(facts, ours)
     seconds = facts["duration_s"]
     for window in windows(records):
@@ -271,7 +278,7 @@ BOTH = [each for each in EVERY if "code" in each.values[0].knows and "leg" not i
 @pytest.mark.parametrize("end", ["caller", "callee"])
 def test_each_leg_is_told_and_turns_with_the_bridge(kind, call, end):
     """One trunk and one pstn observation; both state the direction that was configured."""
-    records = read(kind.source, kind.data(call), reading(end))
+    records = kind.read(call, end)
     assert sorted(each["leg"] for each in records) == ["pstn", "trunk"]
     assert values(records, "sip.call.direction") == {"inbound" if end == "callee" else "outbound"}
 
@@ -291,7 +298,7 @@ def test_turning_the_bridge_only_turns_legs_and_directions(kind, call):
                 str(measure(w, "loss_ratio")),
                 str(measure(w, "packet_count")),
             )
-            for w in windows(read(kind.source, kind.data(call), reading(end)))
+            for w in windows(kind.read(call, end))
         )
 
     assert seen("caller") == seen("callee")
@@ -454,7 +461,7 @@ def test_the_caller_named_as_bridge_turns_asterisk(call):
 def test_a_callers_and_a_callees_record_never_change_places(kind, call):
     """The caller's Call-ID or host stands on the caller's leg, the callee's on the callee's."""
     for end in ("caller", "callee"):
-        for record in read(kind.source, kind.data(call), reading(end)):
+        for record in kind.read(call, end):
             mine = (record["leg"] == "trunk") == (end == "caller")
             endpoint = record["ids"].get("endpoint")
             if endpoint == "carrier-in":

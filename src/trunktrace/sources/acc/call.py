@@ -6,7 +6,7 @@ callee's is what the gateways answered: a lone gateway's 503 leaves as 500 (RFC 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +14,7 @@ from trunktrace.belief import believable_text, carrier_slug, name_of_ours
 from trunktrace.conventions import SIP_CALL_ID
 from trunktrace.facts import End, Observation
 from trunktrace.sip.reason import parse_reasons, q850_cause
-from trunktrace.sip.uris import parse_host
+from trunktrace.sip.uris import host_in_uri, parse_host
 from trunktrace.sources.acc.record import AccRecord
 from trunktrace.sources.acc.times import times_of
 from trunktrace.sources.acc.voice import VoiceOfEnd, voices_of
@@ -119,27 +119,28 @@ class _Telling:
 
     def legs(self) -> Iterator[Observation]:
         """The caller's leg, and the callee's where there was one."""
-        voices = {voice.end: voice for voice in voices_of(self._cdr)}
-        yield self._leg("caller", voices.get("caller"), self._caller)
+        voices = tuple(voices_of(self._cdr))
+        yield self._leg("caller", voices, self._caller)
         if self._attempts or self._byes or (self._cdr and self._times.duration_ms):
-            yield self._leg("callee", voices.get("callee"), self._callee)
+            yield self._leg("callee", voices, self._callee)
 
     def _leg(
-        self, end: End, voice: VoiceOfEnd | None, tell: Callable[[Draft], None]
+        self, end: End, voices: Iterable[VoiceOfEnd], tell: Callable[[Draft], None]
     ) -> Observation:
         draft = Draft(self._source, record_id=believable_text(self._call.call_id) or "")
-        draft.place(self._ends, end)
+        knows = bool(self._records()) or self._ends.by != "assumed"
+        draft.place(self._ends, end, states_direction=knows)
         self._persons(draft)
         self._identity(draft)
         tell(draft)
         self._timing(draft)
-        if voice is not None:
-            start, end_s = self._times.answered, self._times.ended
-            where = (draft.leg, self._ends.sent_to(end))
+        start, end_s = self._times.answered, self._times.ended
+        for voice in voices:
+            where = (draft.leg, self._ends.sent_to(voice.end))
             if start is not None and end_s is not None:
-                draft.saw(*where, start, end_s, voice.measures, "derived")
+                draft.saw(*where, start, end_s, voice.told_of(end), "derived")
             else:
-                draft.total(*where, voice.measures, "derived")
+                draft.total(*where, voice.told_of(end), "derived")
         return draft.build()
 
     def _caller(self, draft: Draft) -> None:
@@ -179,7 +180,7 @@ class _Telling:
 
     def _persons(self, draft: Draft) -> None:
         draft.say(caller_number=self._person(_CALLERS), callee_number=self._person(_CALLEES))
-        for record in self._records():
+        for record in (*self._records(), *self._byes):
             said = (record.fields.get(name) for name in (*_CALLERS, *_CALLEES))
             draft.hide(*(one for one in said if one and not _is_address(one)))
 
@@ -243,10 +244,13 @@ class _Telling:
     # Who and where ------------------------------------------------------------------------------
 
     def _records(self) -> list[AccRecord]:
-        """The records, those of the INVITE first, then the CDR."""
+        """The records, those of the INVITE first, then the CDR.
+
+        A BYE goes either way, to a contact: whom it names is neither the caller nor who was called.
+        """
         final = [self._final] if self._final is not None else []
         cdr = [self._cdr] if self._cdr is not None else []
-        return [*final, *reversed(self._call.missed), *cdr, *self._byes[:1]]
+        return [*final, *reversed(self._call.missed), *cdr]
 
     def _said(self, names: tuple[str, ...], *, latest: bool = False) -> str | None:
         """What the INVITE's records say; of a call that failed over, the gateway of the last."""
@@ -345,8 +349,8 @@ def _host(text: str | None) -> str | None:
         return None
     address = text.strip("<>")
     if address.lower().startswith(("sip:", "sips:")):
-        address = address.partition(":")[2].partition(";")[0].rpartition("@")[2]
-    elif address.lower().startswith(("udp:", "tcp:", "tls:")):
+        return host_in_uri(address)
+    if address.lower().startswith(("udp:", "tcp:", "tls:")):
         address = address.partition(":")[2]
     host = parse_host(address)
     return None if host is None else host.host

@@ -28,6 +28,9 @@ _MAX_VALUE_CHARACTERS: Final = 4096
 _MAX_ATTRIBUTES: Final = 24
 _LONGEST_PREFIX: Final = 2048
 _FIELD: Final = re.compile(r"\s*([A-Za-z_][\w.-]{0,63})=", re.ASCII)
+_WORDS: Final = frozenset({"call_id", "from_tag", "to_tag", "method", "code"})
+"""Fields without a blank or a semicolon: what follows one belongs to a field that was cut off."""
+
 _METHOD: Final = re.compile(r"[A-Z]{2,16}")
 _TEXT: Final = re.compile(r"\bACC: ?([^=;]{0,128}?)\b(?=(?:timestamp|created|method)=)")
 _CDR: Final = re.compile(r"\blog_write_cdr\(\): ?(?=\S)")
@@ -102,7 +105,7 @@ def fields_of(text: str, separator: str) -> Fields | None:
         if found is not None:
             name = _name(found[1])
             fields.setdefault(name, part[found.end() :][:_MAX_VALUE_CHARACTERS].strip())
-        elif name:
+        elif name and name not in _WORDS:
             fields[name] = (fields[name] + separator + part)[:_MAX_VALUE_CHARACTERS]
     return with_attributes(fields)
 
@@ -184,17 +187,19 @@ def cdr_of(fields: Fields, zone: tzinfo) -> AccRecord | str:
         for name, value in zip(("start_time", "end_time", "duration"), [*fields.values()][:3],
                                strict=False):  # fmt: skip
             fields.setdefault(name, value)
-    start, end = (moment(fields.get(name), zone) for name in ("start_time", "end_time"))
+    start = moment(fields.get("start_time"), zone)
+    end = moment(fields.get("end_time"), zone, after=start)
     if start is None or end is None:
         return "no time at which the call began and ended"
     if end < start:
         return "a call that ended before it began"
+    fields["start_time"] = repr(start)
     return AccRecord("cdr", fields, end, not end.is_integer())
 
 
-def moment(value: str | None, zone: tzinfo) -> float | None:
-    """Unix seconds of a time in either way of writing."""
-    return unix_time(value) or iso_time(value, zone)
+def moment(value: str | None, zone: tzinfo, *, after: float | None = None) -> float | None:
+    """Unix seconds of a time in either way of writing; `after` as in `values.local_seconds`."""
+    return unix_time(value) or iso_time(value, zone, after=after)
 
 
 def _time_of(fields: Fields, zone: tzinfo) -> tuple[float, bool] | None:

@@ -38,6 +38,16 @@ class VoiceOfEnd:
     end: End
     measures: dict[str, object]
 
+    def told_of(self, end: End) -> dict[str, object]:
+        """What of it is told of the leg of an end.
+
+        The loss is of the whole way from the other end, and nobody knows where on it packets were
+        lost: it is put on the caller's leg, as HEP's reader does; on both where there was none.
+        """
+        loss = self.measures["loss_ratio"]
+        said = {"loss_ratio": loss} if loss == 0 or end == "caller" else {}
+        return said if end != self.end else {**self.measures, "loss_ratio": said.get("loss_ratio")}
+
 
 def loss_of_percent(percent: float) -> float:
     """A ratio out of a mean of percents: one that is whole was cut off; 0 says none."""

@@ -16,7 +16,7 @@ from trunktrace.sources.asterisk.call import observations_of
 from trunktrace.sources.asterisk.events import Event, events
 from trunktrace.sources.asterisk.leg import CANCELED, Lasting, Leg
 from trunktrace.sources.asterisk.legs import Legs, Said
-from trunktrace.sources.asterisk.names import codec_of, moment, number_of, unique_id
+from trunktrace.sources.asterisk.names import codec_of, created_at, moment, number_of, unique_id
 from trunktrace.sources.asterisk.variables import take_variable
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
@@ -189,8 +189,11 @@ class _Stream:
     def on_cdr(self, event: Event, _at: float | None) -> Said:
         """A `Cdr` event: whole seconds, in the PBX's own zone."""
         zone = self._reading.zone
-        started, ended = (iso_time(event.get(key), zone) for key in ("starttime", "endtime"))
         unique = unique_id(event.get("uniqueid"))
+        started = iso_time(event.get("starttime"), zone, after=created_at(unique or ""))
+        lasted = count(event.get("duration")) or 0
+        earliest = None if started is None else started + lasted
+        ended = iso_time(event.get("endtime"), zone, after=earliest)
         if started is None or unique is None or "channel" not in event.fields:
             return "no id, channel or time of a call"
         caller = self._legs.known(unique, event.get("channel") or "")

@@ -8,6 +8,7 @@ they say is partial, and has no end.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -50,6 +51,10 @@ _FIELDS: Final = {
     "avgrxmes": "local_normdevmes",
 }
 """Names in the quality string by those in `RTPstat` (`normdev` is its word for the mean)."""
+
+
+_DIALED: Final = "AppDial"
+"""The application of a channel that `Dial` made."""
 
 
 @dataclass(slots=True)
@@ -101,7 +106,11 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
         elif said:
             broken.append(Broken(line, said))
     peers = _peers(legs.values())
-    told = [_observation(leg, peers.get(leg.unique), reading) for leg in legs.values()]
+    dialed = _dialed_for(legs.values())
+    told = [
+        _observation(leg, peers.get(leg.unique), _beside(leg, peers, dialed), reading)
+        for leg in legs.values()
+    ]
     return Parsed(tuple(told), tuple(broken), ignored)
 
 
@@ -184,19 +193,45 @@ def _peers_by_parties(legs: Iterable[_Leg]) -> dict[str, _Leg]:
     return peers
 
 
+def _dialed_for(legs: Collection[_Leg]) -> Mapping[str, list[_Leg]]:
+    """By the caller's number, the channels that were dialled for the one call that he makes."""
+    callers = Counter(
+        leg.number("caller") for leg in legs if leg.channel and leg.application != _DIALED
+    )
+    dialed: dict[str, list[_Leg]] = {}
+    for leg in legs:
+        number = leg.number("connected")
+        if number and leg.application == _DIALED and callers[number] == 1:
+            dialed.setdefault(number, []).append(leg)
+    return dialed
+
+
+def _beside(leg: _Leg, peers: Mapping[str, _Leg], dialed: Mapping[str, list[_Leg]]) -> list[_Leg]:
+    """All legs at the other end, or beside a leg that was dialled."""
+    peer = peers.get(leg.unique)
+    number = leg.number("connected" if leg.application == _DIALED else "caller")
+    return [*([] if peer is None else [peer]), *dialed.get(number or "", [])]
+
+
 def _end(leg: _Leg, peer: _Leg | None) -> End:
     """The dialled channel runs `AppDial`; of two others the older one is the caller's."""
-    if leg.application == "AppDial":
+    if leg.application == _DIALED:
         return "callee"
-    if peer is None or peer.application == "AppDial" or leg.application == "Dial":
+    if peer is None or peer.application == _DIALED or leg.application == "Dial":
         return "caller"
     return "callee" if leg.age > peer.age else "caller"
 
 
-def _observation(leg: _Leg, peer: _Leg | None, reading: Reading) -> Observation:
+def _observation(
+    leg: _Leg, peer: _Leg | None, beside: Iterable[_Leg], reading: Reading
+) -> Observation:
     end = _end(leg, peer)
-    both = {"caller": _names(peer), "callee": _names(peer)} | {end: _names(leg)}
-    ends = reading.bridge.ends(caller=both["caller"], callee=both["callee"])
+    names: dict[End, list[str]] = {"caller": [], "callee": []}
+    names[end] += _names(leg)
+    for one in beside:
+        is_at_end = one.application == leg.application == _DIALED
+        names[end if is_at_end else "caller" if end == "callee" else "callee"] += _names(one)
+    ends = reading.bridge.ends(caller=names["caller"], callee=names["callee"])
     draft = Draft(NAME, record_id=leg.unique)
     draft.complete = False
     draft.start = leg.created
@@ -207,16 +242,16 @@ def _observation(leg: _Leg, peer: _Leg | None, reading: Reading) -> Observation:
         draft.identify("host", leg.name.host)
     if peer is not None:
         draft.identify("linked_id", leg.unique if end == "caller" else peer.unique)
-    draft.place(ends, end)
+    # Statistics alone say neither whose they are nor where the call went.
+    is_known = leg.channel is not None or peer is not None or ends.by != "assumed"
+    draft.place(ends, end, names=_names(leg), states_direction=is_known)
     _say_channel(draft, leg, end)
     _say_quality(draft, leg, end, ends, peer)
     return draft.build()
 
 
-def _names(leg: _Leg | None) -> list[str]:
-    if leg is None or leg.name is None:
-        return []
-    return [name for name in (leg.name.endpoint, leg.name.host) if name]
+def _names(leg: _Leg) -> tuple[str, ...]:
+    return () if leg.name is None else leg.name.names
 
 
 def _say_channel(draft: Draft, leg: _Leg, end: End) -> None:

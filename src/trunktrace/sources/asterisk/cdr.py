@@ -17,7 +17,13 @@ from typing import Final
 from trunktrace.facts import End, Observation
 from trunktrace.sources.asterisk.leg import OUTCOMES
 from trunktrace.sources.asterisk.media import Times, say_quality
-from trunktrace.sources.asterisk.names import ChannelName, channel_name, number_of, unique_id
+from trunktrace.sources.asterisk.names import (
+    ChannelName,
+    channel_name,
+    created_at,
+    number_of,
+    unique_id,
+)
 from trunktrace.sources.asterisk.quality import Quality, quality_of, string_of
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
@@ -144,7 +150,8 @@ def _row(cells: Sequence[str] | None, header: list[str] | None, reading: Reading
     if columns is None or len(columns) != len(cells):
         return "not the columns of a call detail record"
     told = dict(zip(columns, cells, strict=True))
-    start = iso_time(told.get("start"), reading.zone)
+    created = created_at(unique_id(told.get("uniqueid")) or "")
+    start = iso_time(told.get("start"), reading.zone, after=created)
     if start is None:
         return "no time under `start`"
     disposition = told.get("disposition", "").strip().upper()
@@ -152,9 +159,10 @@ def _row(cells: Sequence[str] | None, header: list[str] | None, reading: Reading
         return "no disposition"
     if not told.get("channel"):
         return "no name of a channel"
-    answer = iso_time(told.get("answer"), reading.zone)
+    answer = iso_time(told.get("answer"), reading.zone, after=start)
+    answer = answer if answer is not None and answer >= start else None
     duration = count(told.get("duration"))
-    end = iso_time(told.get("end"), reading.zone)
+    end = iso_time(told.get("end"), reading.zone, after=start + (duration or 0))
     if end is None and duration is not None and "end" not in told:
         end = start + duration
     return _Row(
@@ -162,7 +170,7 @@ def _row(cells: Sequence[str] | None, header: list[str] | None, reading: Reading
         channel_name(told["channel"]),
         channel_name(told.get("dstchannel", "")),
         start,
-        answer if answer is not None and answer >= start else None,
+        answer,
         end if end is not None and end >= (answer or start) else None,
         disposition,
     )
@@ -189,8 +197,7 @@ def _observations(call: _Call, reading: Reading) -> list[Observation]:
 
 
 def _names(names: Sequence[ChannelName | None]) -> list[str]:
-    found = [one for name in names if name is not None for one in (name.endpoint, name.host)]
-    return [one for one in found if one]
+    return [one for name in names if name is not None for one in name.names]
 
 
 def _draft(row: _Row, name: ChannelName, end: End, ends: Ends, record_id: str) -> Draft:
@@ -199,7 +206,7 @@ def _draft(row: _Row, name: ChannelName, end: End, ends: Ends, record_id: str) -
     draft.identify(ENDPOINT, name.endpoint)
     draft.identify("host", name.host)
     draft.identify("linked_id", unique_id(row.cells.get("linkedid")) or _key(row))
-    draft.place(ends, end)
+    draft.place(ends, end, names=name.names)
     draft.say(
         caller_number=number_of(row.cells.get("src")),
         callee_number=number_of(row.cells.get("dst")),

@@ -64,7 +64,7 @@ def events(data: bytes) -> Iterator[Event | Broken | None]:
         if line.startswith(_BANNER):
             yield None
             continue
-        if not line:
+        if not line.strip():
             if block is not None:
                 yield _event(block)
             block = None

@@ -45,6 +45,8 @@ class Leg:
     created: float | None = None
     """From its id, in whole seconds."""
     first_state: int | None = None
+    was_down: bool = False
+    """Whether a state before the answer was seen: else nobody knows when it was answered."""
     up: bool = False
     rang: bool = False
     hung_up: bool = False
@@ -94,7 +96,9 @@ class Leg:
         is_first = self.linked is None or self.linked == self.unique
         if self.dialed or self.first_state == 0:
             return "caller" if is_first and self.linked is not None else "callee"
-        return "caller"
+        # Of a call that was under way already only this is known.
+        was_seen_to_begin = self.first_state is not None or bool(self.dialing)
+        return "caller" if is_first or was_seen_to_begin else "callee"
 
     def quality(self) -> Quality | None:
         """What Asterisk says of the media of the whole leg; None where it said nothing."""
@@ -153,7 +157,7 @@ def draft_of(leg: Leg, ends: Ends, source: str) -> Draft:
     draft.identify("linked_id", leg.linked or leg.unique)
     draft.identify(ENDPOINT, leg.name.endpoint)
     draft.identify("host", leg.name.host)
-    draft.place(ends, leg.end)
+    draft.place(ends, leg.end, names=leg.name.names)
     draft.say(
         call_id=leg.call_id,
         codec=leg.codec,

@@ -46,6 +46,7 @@ class Legs:
         leg = self.known(event.get(f"{prefix}uniqueid"), text)
         if leg is None:
             return None if channel_name(text) is None else "no id of a channel"
+        leg.linked = unique_id(event.get(f"{prefix}linkedid")) or leg.linked
         return leg
 
     def known(self, unique: str | None, text: str) -> Leg | None:
@@ -66,15 +67,18 @@ class Legs:
         self, leg: Leg, event: Event, at: float | None, prefix: Literal["", "dest"] = ""
     ) -> None:
         """Take what the snapshot of a channel in an event says."""
-        leg.linked = unique_id(event.get(f"{prefix}linkedid")) or leg.linked
         own, other = event.get(f"{prefix}calleridnum"), event.get(f"{prefix}connectedlinenum")
         leg.own_number = leg.own_number or number_of(own)
         leg.other_number = leg.other_number or number_of(other)
         leg.know(person_of(own), person_of(other))
         state = count(event.get(f"{prefix}channelstate"))
         if state == _UP:
-            leg.answered(at)
-        elif state == _RINGING:
+            leg.up = True
+            if leg.was_down or event.name == "newstate":
+                leg.answered(at)
+        elif state is not None and state < _UP:
+            leg.was_down = True
+        if state == _RINGING:
             leg.progressed(at)
 
     def asked_to_end(self, leg: Leg, by_far_end: bool) -> None:
@@ -84,13 +88,13 @@ class Legs:
             asked.append((leg.unique, by_far_end))
 
     def peer(self, leg: Leg) -> Leg | None:
-        """The other leg of the bridge or of the dialling; None where there is none, or several."""
+        """The other leg: of its last bridge, else of its dialling; None for none, or several."""
         bridged = self.by_name.get(leg.peer_name or "")
         if bridged is not None:
             return bridged
         if leg.dialed_by is not None:
             return self.by_id.get(leg.dialed_by)
-        answered = [one for one in self._dialed(leg) if one.up]
+        answered = self.answered(leg)
         return answered[0] if len(answered) == 1 else None
 
     def in_dialling(self, leg: Leg) -> Leg | None:
@@ -100,8 +104,12 @@ class Legs:
 
     def answered_by(self, leg: Leg) -> Leg | None:
         """The leg that answered last when this one had it dialled."""
-        answered = [one for one in self._dialed(leg) if one.up]
+        answered = self.answered(leg)
         return answered[-1] if answered else None
+
+    def answered(self, leg: Leg) -> list[Leg]:
+        """The legs that answered when this one had them dialled."""
+        return [one for one in self._dialed(leg) if one.up]
 
     def _dialed(self, leg: Leg) -> list[Leg]:
         return [self.by_id[one] for one in leg.dialing[-_MOST_DIALED:] if one in self.by_id]

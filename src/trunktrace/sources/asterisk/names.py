@@ -51,6 +51,11 @@ class ChannelName:
     host: str | None = None
     persons: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What `--bridge` may call it by."""
+        return tuple(name for name in (self.endpoint, self.host) if name)
+
 
 def channel_name(text: str) -> ChannelName | None:
     """The name of a channel that is a leg of a trunk or phone; None for any other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import End, Observation
@@ -17,18 +18,46 @@ from trunktrace.timeline import Attempt
 _TICK_MS: Final = 20.5
 """FreeSWITCH's clock ticks every 20 ms: what is not longer may have been nothing."""
 
-_HOSTS: Final = {"caller": "sip_from_host", "callee": "sip_to_host"}
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What all legs of a call say together.
+
+    `left` are the ends that said goodbye: by a BYE, or by a CANCEL before the answer. `dismissed`
+    are those with answered legs all of which FreeSWITCH said goodbye to. `named` are the ends that
+    have a leg which the bridge's own names name.
+    """
+
+    ends: Ends
+    left: frozenset[End]
+    dismissed: frozenset[End]
+    named: frozenset[End]
 
 
 def observations(source: str, legs: Iterable[Leg], reading: Reading) -> Iterator[Observation]:
     """An observation a leg, in the order of the legs."""
     told = list(legs)
-    calls: dict[str, list[Leg]] = {}
+    grouped: dict[str, list[Leg]] = {}
     for leg in told:
-        calls.setdefault(leg.linked_id, []).append(leg)
-    ends = {linked_id: _ends(call, reading) for linked_id, call in calls.items()}
+        grouped.setdefault(leg.linked_id, []).append(leg)
     for leg in told:
-        yield _observed(source, leg, calls[leg.linked_id], ends[leg.linked_id])
+        if not leg.came_in and leg.linked_id == leg.uuid:
+            leg.is_first = len(grouped[leg.uuid]) > 1 or leg.said("originated_legs") is not None
+    calls = {linked_id: _call(legs, reading) for linked_id, legs in grouped.items()}
+    for leg in told:
+        yield _observed(source, leg, calls[leg.linked_id])
+
+
+def _call(legs: Sequence[Leg], reading: Reading) -> _Call:
+    ends = _ends(legs, reading)
+    answered = [leg for leg in legs if leg.is_answered]
+    kept = {leg.end for leg in answered if leg.disposition != "send_bye"}
+    return _Call(
+        ends=ends,
+        left=frozenset(leg.end for leg in legs if leg.got_bye or leg.was_canceled),
+        dismissed=frozenset(leg.end for leg in answered if leg.end not in kept),
+        named=frozenset(leg.end for leg in legs if not ends.is_aside(leg.end, leg.near)),
+    )
 
 
 def _ends(call: Sequence[Leg], reading: Reading) -> Ends:
@@ -40,10 +69,12 @@ def _ends(call: Sequence[Leg], reading: Reading) -> Ends:
     return reading.bridge.ends(caller=names["caller"], callee=names["callee"])
 
 
-def _observed(source: str, leg: Leg, call: Sequence[Leg], ends: Ends) -> Observation:
+def _observed(source: str, leg: Leg, call: _Call) -> Observation:
+    ends = call.ends
     draft = Draft(source, record_id=leg.uuid)
     draft.hide(*leg.persons)
-    draft.place(ends, leg.end)
+    # Where only a dial string named the bridge, no leg is known to be somebody else's.
+    draft.place(ends, leg.end, names=leg.near if leg.end in call.named else ())
     draft.start, draft.end, draft.complete = leg.created, leg.hung_up, leg.complete
     draft.identify("channel_id", leg.uuid)
     draft.identify("linked_id", leg.linked_id)
@@ -58,10 +89,9 @@ def _observed(source: str, leg: Leg, call: Sequence[Leg], ends: Ends) -> Observa
     _name(draft, leg, ends)
     _answer(draft, leg)
     _times(draft, leg)
-    if leg.is_answered and leg.over:
-        draft.say(hangup_source=hung_up_by(leg, call))
+    draft.say(hangup_source=_hung_up_by(leg, call) if leg.over else None)
     _media(draft, leg, ends)
-    if ends.by == "configured" and draft.leg == "pstn" and leg.end == "callee":
+    if ends.by == "configured" and leg.end == ends.far == "callee":
         draft.attempts.append(_attempt(leg))
     return draft.build()
 
@@ -76,9 +106,8 @@ def _name(draft: Draft, leg: Leg, ends: Ends) -> None:
     for field, name in (("carrier", "carrier"), ("route", "trunk")):
         if leg.end == "callee" or faces_carrier or not leg.is_exported(name):
             draft.say(**{field: leg.said(name)})
-    host = leg.said(_HOSTS[leg.end])
-    if draft.leg == "pstn" and host is not None:
-        draft.claim({"sip.hostname": host})
+    if draft.leg == "pstn" and leg.host is not None:
+        draft.claim({"sip.hostname": leg.host})
 
 
 def _answer(draft: Draft, leg: Leg) -> None:
@@ -115,37 +144,28 @@ def _beyond_a_tick(start: float | None, end: float | None) -> float | None:
     return told if told is not None and told > _TICK_MS else None
 
 
-def hung_up_by(leg: Leg, call: Sequence[Leg]) -> str | None:
-    """Who ended an answered leg: its end, the other one, or FreeSWITCH; None where nobody says.
+def _hung_up_by(leg: Leg, call: _Call) -> str | None:
+    """Which end left first, by a BYE or a CANCEL; None where nobody says, or where neither did.
 
-    `recv_bye`: its own end. `send_bye`: the other end, if a BYE came there (its record says so, or
-    what stands as the bridge's last end); FreeSWITCH itself, if the cause is one of its own, or if
-    nobody else was there.
+    `recv_bye`, `recv_cancel`: its own end. `send_bye`, and a CANCEL that was handed on: the other
+    end, if one came from there (the record of its leg says so, or what stands as the bridge's last
+    end). FreeSWITCH itself ends calls too, by a cause of its own or after an announcement.
     """
-    if leg.got_bye:
+    other = OTHER_END[leg.end]
+    if leg.got_bye or leg.was_canceled:
         return leg.end
+    if not leg.is_answered:
+        handed_on = leg.said("hangup_cause") == "ORIGINATOR_CANCEL"
+        return other if handed_on and other in call.left else None
     if leg.disposition != "send_bye":
         return None
-    others = [one for one in call if one.end != leg.end and one.is_answered]
-    received = [one for one in others if one.got_bye]
-    if received:
-        return received[0].end
+    if other in call.left:
+        return other
     causes = {leg.said("hangup_cause"), leg.said("last_bridge_hangup_cause")}
-    if causes & OF_ITS_OWN:
-        return "platform"
-    if others and all(one.disposition == "send_bye" for one in others):
-        return "platform"
-    if (
-        leg.said("last_bridge_proto_specific_hangup_cause") == "sip:200"
-        or leg.said("last_bridge_hangup_cause") == "NORMAL_CLEARING"
-    ):
-        return OTHER_END[leg.end]
-    return None if _was_bridged(leg) else "platform"
-
-
-def _was_bridged(leg: Leg) -> bool:
-    names = ("last_bridge_to", "bridge_hangup_cause", "last_bridge_hangup_cause", "bridge_channel")
-    return leg.end == "callee" or any(leg.said(name) for name in names)
+    if causes & OF_ITS_OWN or other in call.dismissed:
+        return None
+    ended = leg.said("last_bridge_proto_specific_hangup_cause") == "sip:200"
+    return other if ended or leg.said("last_bridge_hangup_cause") == "NORMAL_CLEARING" else None
 
 
 def _media(draft: Draft, leg: Leg, ends: Ends) -> None:

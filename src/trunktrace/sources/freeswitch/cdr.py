@@ -14,7 +14,14 @@ from typing import Final, cast
 from trunktrace.sources.bodies import Body, bodies, forms
 from trunktrace.sources.freeswitch.call import observations
 from trunktrace.sources.freeswitch.frames import decoded
-from trunktrace.sources.freeswitch.leg import END_OF, MAX_NAME_CHARACTERS, VARIABLES, Leg, names_of
+from trunktrace.sources.freeswitch.leg import (
+    CAME_IN,
+    MAX_NAME_CHARACTERS,
+    NOT_SIP,
+    VARIABLES,
+    Leg,
+    names_of,
+)
 from trunktrace.sources.freeswitch.media import Statistics
 from trunktrace.sources.jsonlines import Record, list_in, object_in, record, text_in
 from trunktrace.sources.parsed import Broken, Parsed
@@ -23,7 +30,6 @@ from trunktrace.sources.values import unix_time
 
 NAME: Final = "freeswitch-cdr"
 
-_NOT_SIP: Final = ("loopback/", "null/", "error/")
 _FORMS: Final = (b"cdr=", b"uuid=")
 _MOST_PROFILES: Final = 64
 _NEVER_ENCODED: Final = frozenset(' "#&+:;<=>@')
@@ -84,12 +90,12 @@ def _leg(document: Record, line: int) -> Leg | Broken | None:
     if not told and not channel and not flows:
         return Broken(line, "no document of mod_json_cdr")
     uuid = told.get("uuid") or _first(profiles, "uuid") or text_in(document, "uuid")
-    end = END_OF.get(text_in(channel, "direction") or told.get("direction") or "")
+    came_in = CAME_IN.get(text_in(channel, "direction") or told.get("direction") or "")
     if not uuid or len(uuid) > MAX_NAME_CHARACTERS:
         return Broken(line, "no uuid of a channel")
-    if end is None:
+    if came_in is None:
         return Broken(line, "no direction under `channel_data`")
-    if (told.get("channel_name") or "").startswith(_NOT_SIP):
+    if (told.get("channel_name") or "").startswith(NOT_SIP):
         return None
     times = {name: _time(flows, told, keys) for name, keys in _TIMES.items()}
     if times["created"] is None and times["hung_up"] is None:
@@ -99,7 +105,7 @@ def _leg(document: Record, line: int) -> Leg | Broken | None:
     audio = object_in(object_in(document, "callStats"), "audio")
     leg = Leg(
         uuid=uuid,
-        end=end,
+        came_in=came_in,
         variables=variables,
         statistics=Statistics(media, audio),
         created=times["created"],
@@ -116,9 +122,7 @@ def _leg(document: Record, line: int) -> Leg | Broken | None:
 
 def _name_ends(leg: Leg, profiles: list[Record]) -> None:
     """How the document calls either end, and the persons at them."""
-    own = ("sip_gateway_name", "sip_gateway", "sip_network_ip", "sip_received_ip")
-    host = "sip_from_host" if leg.end == "caller" else "sip_to_host"
-    leg.near |= names_of([*map(leg.said, (*own, host)), _first(profiles, "network_addr")])
+    leg.name_end(_first(profiles, "network_addr"))
     users = ("sip_from_user", "sip_to_user", "sip_req_user", "sip_contact_user", "sip_from_display")
     leg.persons |= names_of(map(leg.said, users))
     for profile in profiles:

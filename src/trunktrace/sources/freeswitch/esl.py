@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.facts import End
 from trunktrace.sources.freeswitch.call import observations
 from trunktrace.sources.freeswitch.frames import Event, events
 from trunktrace.sources.freeswitch.leg import (
-    END_OF,
+    CAME_IN,
     MAX_NAME_CHARACTERS,
-    OTHER_END,
+    NOT_SIP,
     VARIABLES,
     Leg,
     names_of,
@@ -43,7 +42,6 @@ _SPANS: Final[dict[str, tuple[MarkKind, bool]]] = {
     "RECORD_STOP": ("recording", False),
 }
 _OTHERS: Final = frozenset({_REPORT, "DTMF", "RECORD_START", "RECORD_STOP"})
-_NOT_SIP: Final = ("loopback/", "null/", "error/")
 _TIMES: Final = (
     "Caller-Channel-Created-Time",
     "Caller-Channel-Progress-Time",
@@ -72,8 +70,8 @@ _OF_AN_EVENT: Final = (
     "Event-Name", "Event-Date-Timestamp", "Event-Date-GMT", "Event-Sequence", "Unique-ID",
     "Channel-Name", "Channel-Call-UUID", "Call-Direction", "Caller-Direction", "Hangup-Cause",
     "Caller-Network-Addr", "Other-Leg-Direction", "Other-Leg-Network-Addr", "Other-Leg-Unique-ID",
-    "SSRC", "RTP-Rate", "Capture-Time", "Source0-SSRC", "Source0-Lost", "Source0-Jitter",
-    "Source0-Highest-Sequence-Number-Received", "variable_direction",
+    "Other-Type", "SSRC", "RTP-Rate", "Capture-Time", "Source0-SSRC", "Source0-Lost",
+    "Source0-Jitter", "Source0-Highest-Sequence-Number-Received", "variable_direction",
 )  # fmt: skip
 _READ: Final = frozenset(
     {*_OF_AN_EVENT, *_TIMES, *_PERSONS, *(f"variable_{name}" for name in VARIABLES)}
@@ -178,13 +176,13 @@ class _Channel:
     @property
     def has_no_direction(self) -> bool:
         """Whether there are events of the channel, and none says on which side it is."""
-        return bool(self.lines) and self._end is None
+        return bool(self.lines) and self._came_in is None
 
     @property
-    def _end(self) -> End | None:
+    def _came_in(self) -> bool | None:
         told = self._headers.get
         named = told("Call-Direction") or told("Caller-Direction") or told("variable_direction")
-        return END_OF.get(named or "")
+        return CAME_IN.get(named or "")
 
     def _span(self, kind: MarkKind, begins: bool, at: float) -> None:
         spans = self._spans.setdefault(kind, [])
@@ -196,8 +194,8 @@ class _Channel:
     def leg(self) -> Leg | None:
         """The leg; None where no event said on which side it is, or it is none of SIP."""
         told = self._headers
-        end = self._end
-        if end is None or told.get("Channel-Name", "").startswith(_NOT_SIP):
+        came_in = self._came_in
+        if came_in is None or told.get("Channel-Name", "").startswith(NOT_SIP):
             return None
         variables = {key: value for key in VARIABLES if (value := told.get(f"variable_{key}"))}
         variables.setdefault("hangup_cause", told.get("Hangup-Cause", ""))
@@ -210,7 +208,7 @@ class _Channel:
         created, progress, early, answered, hung_up = map(self._time, _TIMES)
         leg = Leg(
             uuid=self._uuid,
-            end=end,
+            came_in=came_in,
             variables=variables,
             statistics=Statistics(media),
             created=created,
@@ -221,7 +219,7 @@ class _Channel:
             callee=told.get("Caller-Destination-Number"),
             over=self._over_at is not None,
             complete=self._complete,
-            other_leg=told.get("Other-Leg-Unique-ID"),
+            other_leg=told.get("Other-Leg-Unique-ID") if self._was_asked_for else None,
             dtmf_count=self._digits or None,
             marks=tuple(self._marks()),
         )
@@ -233,6 +231,14 @@ class _Channel:
         )
         return leg
 
+    @property
+    def _was_asked_for(self) -> bool:
+        """Whether the other leg of the last event is the one for which this one was made."""
+        kind = self._headers.get("Other-Type")
+        if kind is None:
+            return self._headers.get("Other-Leg-Direction") != "outbound"
+        return kind == "originator"
+
     def _time(self, header: str) -> float | None:
         return unix_time(self._headers.get(header), per_second=1e6)
 
@@ -243,9 +249,7 @@ class _Channel:
 
     def _name_ends(self, leg: Leg) -> None:
         told = self._headers.get
-        own = ("sip_gateway_name", "sip_gateway", "sip_network_ip", "sip_received_ip")
-        host = "sip_from_host" if leg.end == "caller" else "sip_to_host"
-        leg.near |= names_of([*map(leg.said, (*own, host)), told("Caller-Network-Addr")])
+        leg.name_end(told("Caller-Network-Addr"))
         leg.persons |= names_of([*map(told, _PERSONS), *map(leg.said, _PERSON_VARIABLES)])
-        if END_OF.get(told("Other-Leg-Direction") or "") == OTHER_END[leg.end]:
+        if CAME_IN.get(told("Other-Leg-Direction") or "") is (not leg.came_in):
             leg.far |= names_of([told("Other-Leg-Network-Addr")])

@@ -2,7 +2,7 @@
 
 Variables are named as in FreeSWITCH, without `variable_`. Whose leg it is: `inbound` is the leg on
 which the call came in (the a-leg: the caller's end), `outbound` one that FreeSWITCH made (a b-leg:
-the callee's end).
+the callee's end). Where FreeSWITCH made the call itself (`originate`), it made the a-leg as well.
 """
 
 from __future__ import annotations
@@ -13,22 +13,30 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trunktrace.facts import End
+from trunktrace.sip.reason import q850_cause
 from trunktrace.sources.freeswitch.causes import cause_named
 from trunktrace.sources.freeswitch.media import Statistics
 from trunktrace.sources.freeswitch.rtcp import Interval
 from trunktrace.sources.values import count
 from trunktrace.timeline import MarkKind
 
-END_OF: Final[dict[str, End]] = {"inbound": "caller", "outbound": "callee"}
+CAME_IN: Final = {"inbound": True, "outbound": False}
+"""FreeSWITCH's direction of a leg: whether the INVITE came to it, or was sent by it."""
+
+NOT_SIP: Final = ("loopback/", "null/", "error/")
+"""How the names of channels begin that lead to nobody outside."""
+
 OTHER_END: Final[dict[End, End]] = {"caller": "callee", "callee": "caller"}
 
 _CODE: Final = re.compile(r"sip:([2-6]\d\d)", re.IGNORECASE)
-_Q850_REASON: Final = re.compile(r"q\.850[^,]{0,80}?;\s?cause\s?=\s?\"?(\d{1,3})", re.IGNORECASE)
 _TRANSPORT: Final = re.compile(r"SIP/2\.0/(\w{2,3})\b", re.IGNORECASE)
 _CONTACT_TRANSPORT: Final = re.compile(r";transport=(\w{2,3})\b", re.IGNORECASE)
 _GATEWAY: Final = re.compile(r"sofia/gateway/([^/|,\s\]]{1,64})/")
 _MEDIA_LINE: Final = re.compile(r"^m=audio (\d{1,5}) ([A-Z/]{7,24})", re.MULTILINE)
 _LONGEST_SDP: Final = 16 * 1024
+_UNREAD: Final = "PROXY"
+"""In the codec's place where FreeSWITCH hands packets on as they are (`proxy_media`)."""
+
 _RTP_CLOCKS: Final = {"g722": 8000, "opus": 48000}
 """RTP clocks that differ from the sampling rate that FreeSWITCH writes (RFC 3551, RFC 7587)."""
 
@@ -38,7 +46,7 @@ VARIABLES: Final = frozenset(
     bridge_channel bridge_hangup_cause call_uuid carrier current_application_data
     endpoint_disposition export_vars hangup_cause hangup_cause_q850 last_arg
     last_bridge_hangup_cause last_bridge_proto_specific_hangup_cause last_bridge_to
-    originating_leg_uuid originator
+    originated_legs originating_leg_uuid originator
     proto_specific_hangup_cause read_codec rtp_audio_recv_pt rtp_local_sdp_str rtp_secure_media
     rtp_secure_media_confirmed rtp_use_codec_name rtp_use_codec_ptime rtp_use_codec_rate rtp_use_pt
     rtp_use_ssrc sip_call_id sip_contact_user
@@ -56,12 +64,14 @@ VARIABLES: Final = frozenset(
 class Leg:
     """What a record says of one leg. Times are unix seconds; None where FreeSWITCH wrote 0.
 
-    `over` is whether the leg has ended, `complete` whether all was told of it. `near` are names of
-    its own end (gateway, hosts), `far` those of the other end that the record holds.
+    `came_in` is whether the INVITE came to FreeSWITCH, `is_first` whether FreeSWITCH made this leg
+    of itself, to bridge it on. `over` is whether the leg has ended, `complete` whether all was told
+    of it. `near` are names of its own end (gateway, hosts), `far` those of the other end that the
+    record holds. `other_leg` is the leg that asked for this one.
     """
 
     uuid: str
-    end: End
+    came_in: bool
     variables: Mapping[str, str]
     statistics: Statistics
     created: float | None = None
@@ -75,6 +85,7 @@ class Leg:
     persons: set[str] = field(default_factory=set[str])
     over: bool = True
     complete: bool = True
+    is_first: bool = False
     other_leg: str | None = None
     dtmf_count: int | None = None
     intervals: tuple[Interval, ...] = ()
@@ -85,12 +96,27 @@ class Leg:
         return self.variables.get(name) or None
 
     @property
+    def end(self) -> End:
+        """The end of the call to which the leg leads."""
+        return "caller" if self.came_in or self.is_first else "callee"
+
+    @property
+    def host(self) -> str | None:
+        """The host of the party: of From where the INVITE came in, of To where it was sent."""
+        return self.said("sip_from_host" if self.came_in else "sip_to_host")
+
+    def name_end(self, address: str | None) -> None:
+        """Take the names of the leg's own end, and its network address."""
+        own = ("sip_gateway_name", "sip_gateway", "sip_network_ip", "sip_received_ip")
+        self.near |= names_of([*map(self.said, own), self.host, address])
+
+    @property
     def linked_id(self) -> str:
         """The a-leg's uuid: one for all legs of a call."""
         return (
             self.said("originating_leg_uuid")
             or self.said("originator")
-            or (self.other_leg if self.end == "callee" else None)
+            or (None if self.came_in else self.other_leg)
             or self.said("call_uuid")
             or self.uuid
         )
@@ -113,6 +139,11 @@ class Leg:
         return self.disposition == "recv_bye"
 
     @property
+    def was_canceled(self) -> bool:
+        """Whether the party took back its call before the answer."""
+        return self.came_in and not self.is_answered and self.disposition == "recv_cancel"
+
+    @property
     def is_answered(self) -> bool:
         """Whether a 2xx was sent or came on the leg; only then is there a BYE."""
         return (
@@ -126,14 +157,14 @@ class Leg:
         """The final answer on the leg; None while there is none, or where the record has none."""
         if self.is_answered:
             return 200
-        if self.end == "caller" and self.disposition == "recv_cancel":
+        if self.was_canceled:
             return 487  # RFC 3261 section 9.2: the answer to an INVITE that was canceled
         names: tuple[str, ...] = (
             "sip_term_status",
             "proto_specific_hangup_cause",
             "sip_invite_failure_status",
         )
-        if self.end == "caller":
+        if self.came_in:
             # What came of the last b-leg is what FreeSWITCH sends on.
             names = ("last_bridge_proto_specific_hangup_cause", *reversed(names))
         codes = (_code(self.said(name)) for name in names)
@@ -148,9 +179,8 @@ class Leg:
     @property
     def q850_cause(self) -> int | None:
         """The Reason header's cause, or FreeSWITCH's for the answer; none of its own (128+)."""
-        told = _Q850_REASON.search((self.said("sip_reason") or "")[:512])
         found = (
-            count(told[1]) if told else None,
+            q850_cause(self.said("sip_reason") or ""),
             count(self.said("sip_term_cause")),
             count(self.said("hangup_cause_q850")),
             cause_named(self.said("hangup_cause")),
@@ -159,10 +189,11 @@ class Leg:
 
     @property
     def codec(self) -> str | None:
-        """The codec that was agreed; None on a leg that had no media: there it is an offer."""
+        """The codec that was agreed; None on a leg that had no media (there it is an offer)."""
         if not self.had_media:
             return None
-        return self.said("rtp_use_codec_name") or self.said("read_codec")
+        told = self.said("rtp_use_codec_name") or self.said("read_codec")
+        return None if told is None or told.upper().startswith(_UNREAD) else told
 
     @property
     def had_media(self) -> bool:

@@ -3,8 +3,9 @@
 Packets are counted. Loss is not: `skip_packet_count` counts reads that found nothing, and is 2 on
 a clean call as on one that lost 92 packets. It follows from the mean interval between packets, on
 a constant stream: 1 - ptime / `mean_interval`. What is lost is a gap in the sequence numbers, and
-each missing one counts in `flaw_total`: that is the most that can have been lost, so that pauses
-of a sender (hold, silence) are no loss. Nothing is derived where comfort noise came.
+each missing one counts in `flaw_total`: that is the most that can have been lost. Where the
+interval says more by over a point, the sender paused (hold, silence): the loss is then unknown,
+unless the flaws allow a point at most. Nothing is derived where comfort noise came.
 
 There is no jitter: the two variances are of the interval, in ms squared, and noise of the call's
 first moments. `mos` is computed from flaws alone, without codec and delay; it is stated under its
@@ -28,6 +29,7 @@ ALGORITHM: Final = "freeswitch"
 FEWEST_PACKETS: Final = 100
 """Below (2 s of 20 ms), the mean interval and the score say nothing."""
 
+_A_POINT: Final = 0.01
 _NOISE: Final = 0.99
 """A mean this near below the packet time is the clock's: no packet came more than once."""
 
@@ -78,7 +80,8 @@ class Statistics:
         if loss < 0:
             return 0.0 if mean >= _NOISE * ptime_ms else None
         most = 1.0 if flaws is None else flaws / (packets + flaws)
-        return round(min(loss, most), 6)
+        known = loss <= most + _A_POINT or most <= _A_POINT
+        return round(min(loss, most), 6) if known else None
 
 
 def score(mos: object) -> dict[str, object]:

@@ -168,6 +168,8 @@ def _failure(hop: Hop, told: Transaction, call: Call) -> str | None:
     """Why an INVITE without a final answer is over; None where it may still be open."""
     if told.final is not None:
         return None
+    if hop.first("BYE") is not None:
+        return None  # it was answered, and the trace has lost that
     if hop.first("CANCEL") is not None:
         return "canceled"
     entry = call.entry

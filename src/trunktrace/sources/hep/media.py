@@ -3,7 +3,7 @@
 An end reports what it hears from the PBX or media proxy, and that one what it hears from the end.
 A media proxy that only relays writes no reports of its own: the end then names the SSRC of the
 other end, and its count is of the whole way. Where on it packets were lost nobody knows; the count
-is put on the far leg, marked as derived, and on both legs where nothing was lost.
+is put on the caller's leg, marked as derived, and on both legs where nothing was lost.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from trunktrace.sources.rtcp.flow import (
     DEFAULT_CLOCK_HZ,
     Block,
     Span,
+    began,
     jitter_max_ms,
     spans,
     total,
@@ -134,16 +135,16 @@ def _say_heard(
 def _say_through(
     leg: MediaLeg, other: MediaLeg, ends: Ends, end: End, told: Sequence[Span]
 ) -> None:
-    """What an end heard of the other end: loss on the far leg, jitter and delay on its own."""
+    """What an end heard of the other end: loss on the caller's leg, jitter and delay on its own."""
     direction = ends.sent_to(end)
-    far = leg if end == ends.far else other
-    is_clean = not any(one.lost for one in told)
+    callers = leg if end == "caller" else other
+    is_clean = not any(one.lost > 0 for one in told)
     for start, stop, measures in _measures(told):
         loss = {name: value for name, value in measures.items() if name not in _OF_HEARING}
         own = {name: value for name, value in measures.items() if name in _OF_HEARING}
         method: LossMethod = "counted" if is_clean else "derived"
         for one in (leg, other):
-            is_told = one is far or is_clean
+            is_told = one is callers or is_clean
             said = (loss if is_told else {}) | (own if one is leg else {})
             one.draft.saw(one.draft.leg, direction, start, stop, said, method)
 
@@ -159,6 +160,8 @@ def _say_sent(leg: MediaLeg, other: MediaLeg | None, direction: MediaDirection) 
     )
     sent = counts(leg.link.from_peer)
     if sent and not known:
-        start = leg.answered_at if leg.answered_at is not None else sent[0][0]
-        end, count = sent[-1]
+        (first, early), (end, count) = sent[0], sent[-1]
+        start = leg.answered_at
+        if start is None:
+            start = began(first, early, count - early, end - first)
         leg.draft.saw(*place, min(start, end), end, {"packet_count": count})

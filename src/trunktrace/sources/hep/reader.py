@@ -89,6 +89,11 @@ class _Trace:
             self._ignored += 1
             return
         told = list(quality_reports(payload))
+        if packet.kind == kinds.RTP_AGENT and not any(
+            isinstance(one, QualityReport) for one in told
+        ):
+            self._ignored += 1  # statistics of an agent's own kind
+            return
         if not told:
             self.broken.append(Broken(packet.line, "no quality report in the packet"))
         for report in told:

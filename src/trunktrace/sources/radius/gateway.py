@@ -32,7 +32,7 @@ def observations(sessions: Iterable[Session], reading: Reading) -> Iterator[Obse
     names: dict[End, list[str | None]] = {"caller": [], "callee": []}
     for session in told:
         if (end := _end_of(session)) is not None:
-            names[end] += [_host(session), session.whole.text("h323-remote-id")]
+            names[end] += _names(session)
     ends = reading.bridge.ends(caller=names["caller"], callee=names["callee"])
     for session in told:
         yield _leg(session, ends, _end_of(session) or ends.bridge, reading)
@@ -40,6 +40,10 @@ def observations(sessions: Iterable[Session], reading: Reading) -> Iterator[Obse
 
 def _end_of(session: Session) -> End | None:
     return _ORIGINS.get((session.whole.text("h323-call-origin") or "").lower())
+
+
+def _names(session: Session) -> list[str | None]:
+    return [_host(session), session.whole.text("h323-remote-id")]
 
 
 def _host(session: Session) -> str | None:
@@ -50,7 +54,7 @@ def _leg(session: Session, ends: Ends, end: End, reading: Reading) -> Observatio
     whole = session.whole
     times = session.times(reading.zone)
     answered = session.answered(times)
-    draft = session.draft("radius", ends, end, whole)
+    draft = session.draft("radius", ends, end, whole, _names(session))
     draft.say(
         call_id=whole.text("call-id", "sip-call-id"),
         codec=codec_named(whole.text("coder-type-rate")),

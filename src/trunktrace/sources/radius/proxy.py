@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from trunktrace.facts import End, Observation
-from trunktrace.sip.uris import parse_host
+from trunktrace.sip.uris import host_in_uri
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.radius.dictionary import METHODS
 from trunktrace.sources.radius.record import FAILED, START, STOP, RadiusRecord
@@ -27,7 +27,7 @@ def observations(session: Session, reading: Reading) -> Iterator[Observation]:
     stop = _last(session, STOP)
     failed = _last(session, FAILED)
     invite = start or failed
-    callee = None if invite is None else _host_of(invite.text("sip-translated-request-uri"))
+    callee = None if invite is None else host_in_uri(invite.text("sip-translated-request-uri"))
     caller = None if invite is None else invite.text("sip-src-ip")
     ends = reading.bridge.ends(caller=(caller,), callee=(callee,))
     for end in _ENDS:
@@ -81,8 +81,3 @@ def _method(record: RadiusRecord) -> str | None:
     told = record.text("sip-method")
     number = count(told)
     return METHODS.get(number) if number is not None else told.upper() if told else None
-
-
-def _host_of(uri: str | None) -> str | None:
-    """The host of a Request-URI, without its user."""
-XX

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final, Literal
@@ -78,25 +79,37 @@ class Session:
     def times(self, zone: tzinfo) -> Times:
         """Out of h323-setup-time, -connect-time and -disconnect-time."""
         whole = self.whole
-        connect = gateway_time(whole.text("h323-connect-time"), zone)
-        end = gateway_time(whole.text("h323-disconnect-time"), zone)
+        setup = gateway_time(whole.text("h323-setup-time"), zone)
+        connect = gateway_time(whole.text("h323-connect-time"), zone, after=setup)
+        earlier = setup if connect is None else connect
+        end = gateway_time(whole.text("h323-disconnect-time"), zone, after=earlier)
         talked = whole.number("acct-session-time")
         if connect is not None and connect == end and not talked:
             connect = None  # gateways write the end there when nobody answered
         if end is None and connect is not None and talked and self.complete:
             end = connect + talked
-        return Times(gateway_time(whole.text("h323-setup-time"), zone), connect, end)
+        return Times(setup, connect, end)
 
     def answered(self, times: Times) -> bool:
         """Whether the call was answered, as far as its times and its duration tell."""
         return times.connect is not None or bool(self.whole.number("acct-session-time"))
 
-    def draft(self, source: str, ends: Ends, end: End, parties: RadiusRecord | None) -> Draft:
-        """A leg of it; `parties` is the record that names caller and callee as the INVITE does."""
+    def draft(
+        self,
+        source: str,
+        ends: Ends,
+        end: End,
+        parties: RadiusRecord | None,
+        names: Iterable[str | None] = (),
+    ) -> Draft:
+        """A leg of it; `parties` is the record that names caller and callee as the INVITE does.
+
+        `names` are those of this leg alone, as `Draft.place` takes them.
+        """
         draft = Draft(source, record_id=self.session_id)
         draft.complete = self.complete
         draft.hide(*self._persons())
-        draft.place(ends, end)
+        draft.place(ends, end, names=names)
         if parties is not None:
             draft.say(
                 caller_number=parties.text("calling-station-id"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 DEFAULT_CLOCK_HZ: Final = 8000
@@ -19,6 +19,7 @@ _MOST_JITTER_MS: Final = 5_000.0
 """More is a first report's start value (63125527 was seen), and no jitter."""
 _MOST_RTT_MS: Final = 10_000.0
 _MOST_PACKETS_PER_S: Final = 1_000.0
+_USUAL_PACKETS_PER_S: Final = 50.0
 _NEAR_S: Final = 3.0
 _SEQUENCES: Final = 1 << 16
 
@@ -43,7 +44,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a receiver heard between two times; the first one begins with the call."""
+    """What a receiver heard between two times; the first one begins with the call.
+
+    `lost` is below 0 where packets came that were counted as lost before, or twice.
+    """
 
     start: float
     end: float
@@ -58,8 +62,8 @@ class Span:
         told: dict[str, object] = {"jitter_ms": self.jitter_ms, "rtt_ms": self.rtt_ms}
         if self.expected is None:
             share = self.fraction / 256.0 if self.fraction is not None else None
-            return told | {"lost_count": self.lost, "loss_ratio": share}
-        lost = min(self.lost, self.expected)
+            return told | {"lost_count": max(0, self.lost), "loss_ratio": share}
+        lost = min(max(0, self.lost), self.expected)
         told |= {"packet_count": self.expected - lost, "lost_count": lost}
         return told | {"loss_ratio": lost / self.expected if self.expected else None}
 
@@ -79,7 +83,8 @@ def spans(
 ) -> list[Span]:
     """One span a report, in order of time, over all senders that were heard one after the other.
 
-    `start` is when media began, unix seconds. `sent` are (time, packets so far) of the sender, for
+    `start` is when media began, unix seconds; where it is not known, the first span is as long as
+    its packets take at the rate of the next one (50 a second if there is none). `sent` are (time, packets so far) of the sender, for
     the first report, which does not say how many packets it speaks of. `sender_reports` are the
     middle 32 bits of NTP times of reports to this receiver, with the time when each was seen: from
     these comes the round trip.
@@ -97,9 +102,27 @@ def spans(
             continue
         expected = _expected(known, block)
         if expected is not None:
-            lost = max(0, block.lost - known.lost)
+            lost = block.lost - known.lost
             told.append(Span(known.time, block.time, expected, lost, jitter, rtt))
-    return told
+    return _begun(told)
+
+
+def _begun(told: list[Span]) -> list[Span]:
+    """The spans, the first with the time that its packets took."""
+    if not told or not told[0].expected or told[0].start < told[0].end:
+        return told
+    first, after = told[0], told[1] if len(told) > 1 else None
+    more = (after.expected or 0, after.end - after.start) if after is not None else (0, 0.0)
+    return [replace(first, start=began(first.end, first.expected or 0, *more)), *told[1:]]
+
+
+def began(end: float, count: int, more: int = 0, seconds: float = 0.0) -> float:
+    """When so many packets began that were there by `end`: unix seconds.
+
+    By the rate of `more` packets in `seconds` after it; else by 50 a second.
+    """
+    rate = more / seconds if more > 0 and seconds > 0 else _USUAL_PACKETS_PER_S
+    return max(0.0, end - count / rate)
 
 
 def whole(told: Sequence[Span]) -> Span | None:
@@ -108,7 +131,7 @@ def whole(told: Sequence[Span]) -> Span | None:
     Where the first does not know of how many packets it speaks and has lost some, it is left out.
     """
     parts = [one for one in told if one.expected is not None]
-    if len(parts) < len(told) and any(one.lost for one in told if one.expected is None):
+    if len(parts) < len(told) and any(one.lost > 0 for one in told if one.expected is None):
         told = parts
     if not parts:
         return None
@@ -153,9 +176,7 @@ def _first(
     if expected is None and block.fraction and block.lost > 0:
         expected = round(block.lost * 256 / block.fraction)
     begin = start if start is not None and start <= block.time else block.time
-    return Span(
-        begin, block.time, expected, max(0, block.lost), jitter, rtt, fraction=block.fraction
-    )
+    return Span(begin, block.time, expected, block.lost, jitter, rtt, fraction=block.fraction)
 
 
 def _sent_at(time: float, sent: Sequence[tuple[float, int]]) -> int | None:

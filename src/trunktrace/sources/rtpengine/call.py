@@ -70,7 +70,10 @@ class Heard:
 
 @dataclass(slots=True)
 class MediaCall:
-    """One call of rtpengine's. `span_s` is its length where no time of it is known."""
+    """One call of rtpengine's. `span_s` is its length where no time of it is known.
+
+    `record_count` is of messages or lines that were taken for it.
+    """
 
     call_id: str | None = None
     created: float | None = None
@@ -82,6 +85,7 @@ class MediaCall:
     deleted_by: str | None = None
     has_statistics: bool = False
     is_over: bool = True
+    record_count: int = 0
 
     def side(self, tag: str) -> Side:
         """The side of a tag, a new one where it is not known."""

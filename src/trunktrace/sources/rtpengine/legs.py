@@ -131,11 +131,16 @@ class _Media:
         quality = (
             _quality(told.average) if told is not None and told.average is not None else _NOTHING
         )
+        at_sender, at_listener = _measures_at_sender(way), _measures_at_listener(way)
+        if way.before is None and sender == "caller":
+            at_sender |= _loss_of(way)
+        elif way.before is None:
+            at_listener |= _loss_of(way)
         places: tuple[tuple[End, MediaDirection, _Measures], ...] = (
-            (sender, self._ends.sent_by(sender), _measures_at_sender(way)),
-            (listener, self._ends.sent_to(listener), _measures_at_listener(way) | quality),
+            (sender, self._ends.sent_by(sender), at_sender),
+            (listener, self._ends.sent_to(listener), at_listener | quality),
         )
-        method: LossMethod = "counted" if way.counted and way.before is not None else "derived"
+        method: LossMethod = "counted" if way.counted else "derived"
         for end, direction, measures in places:
             self._say(end, direction, measures, method, last)
         self._reports(sender, way)
@@ -172,7 +177,8 @@ class _Media:
             quality = _quality(report)
             loss = None if report.loss_percent is None else _ratio(report.loss_percent)
             to, by = self._ends.sent_to(listener), self._ends.sent_by(sender)
-            if way.before and loss:
+            is_unplaced = way.before is None and sender == "caller"
+            if (way.before or is_unplaced) and loss:
                 here.saw(here.leg, to, start, report.at, quality, "derived")
                 if not way.after:
                     there.saw(there.leg, by, start, report.at, {"loss_ratio": loss}, "derived")
@@ -188,18 +194,22 @@ def _measures_at_sender(way: Way) -> _Measures:
 
 
 def _measures_at_listener(way: Way) -> _Measures:
-    """What went to an end, and what of it was lost behind rtpengine (anywhere, if unknown where).
+    """What went to an end, and what of it was lost behind rtpengine.
 
     Where the end counted to the last packet, the packets are those that it got.
     """
     if way.before is None:
-        count = way.received if way.ratio is None else None
-        return {"packet_count": count, "lost_count": way.lost, "loss_ratio": way.ratio}
+        return {"packet_count": way.received if way.ratio is None else None}
     arrived = way.received
     if way.after and arrived is not None:
-        arrived = max(0, arrived - way.after) if way.counted else None
+        arrived = max(0, arrived - way.after) if way.is_whole else None
     lost = way.after if way.lost is not None else None
     return {"packet_count": arrived, "lost_count": lost, "loss_ratio": way.after_ratio}
+
+
+def _loss_of(way: Way) -> _Measures:
+    """A loss of which nobody knows the place: it is told of the caller's leg."""
+    return {"lost_count": way.lost, "loss_ratio": way.ratio}
 
 
 def _began(before: float | None, at: float) -> float:

@@ -50,20 +50,23 @@ class StatisticsLog:
         call = self.calls.setdefault(named[1], MediaCall(named[1], has_statistics=True))
         rest = text[named.end() :]
         side, is_audio, ssrc = self._now.get(named[1], (None, False, None))
+        call.record_count += 1
         if found := _TAG.match(rest):
             side, is_audio, ssrc = self._side(call, found, text), False, None
-        elif (found := _MEDIA.match(rest)) and side is not None:
-            is_audio = found[2] == "audio" and side.packet_count is None
-            if is_audio and "/" in found[3]:
+        elif found := _MEDIA.match(rest):
+            is_audio = side is not None and found[2] == "audio" and side.packet_count is None
+            if is_audio and side is not None and "/" in found[3]:
                 side.codec = found[3].strip()
-        elif (found := _PORT.match(rest)) and side is not None:
-            if is_audio and not found[3]:
+        elif found := _PORT.match(rest):
+            if side is not None and is_audio and not found[3]:
                 _take_port(side, found)
         elif found := _SSRC.match(rest):
             ssrc = int(found[1], 16)
-        elif (found := _MOS.match(rest)) and ssrc is not None:
-            call.heard[ssrc] = _heard(found)
+        elif found := _MOS.match(rest):
+            if ssrc is not None:  # else the log begins in the statistics
+                call.heard[ssrc] = _heard(found)
         else:
+            call.record_count -= 1
             return "a line of statistics that is not whole"
         self._now[named[1]] = (side, is_audio, ssrc)
         return ""

@@ -33,14 +33,15 @@ class Way:
 
     `lost` is what the hearing end counted as missing, `ratio` the share of it; `before` of them
     were lost on the way to rtpengine, `after` behind it, each with its share: all four None where
-    the place is not known. `counted` is whether the end's count was believed and is known to
-    reach to the end of the call.
+    the place is not known. `counted` is whether the end's count was believed and was lost in one
+    place: a part of it nobody has counted. `is_whole` is whether it reaches to the end of the call.
     """
 
     received: int | None = None
     lost: int | None = None
     ratio: float | None = None
     counted: bool = False
+    is_whole: bool = False
     before: int | None = None
     after: int | None = None
     before_ratio: float | None = None
@@ -163,9 +164,9 @@ def _before(forth: _Told, back: _Told) -> tuple[int | None, int | None]:
     fewer = back.received - forth.received
     slack = max(LEAST_SLACK, max(forth.missing, back.missing) // 4)
     if back.missing == 0:
-        return _part(fewer, forth.missing, slack), 0
+        return _part(fewer, forth, slack), 0
     if forth.missing == 0:
-        return 0, _part(-fewer, back.missing, slack)
+        return 0, _part(-fewer, back, slack)
     return _corner(fewer, forth.missing, back.missing, slack)
 
 
@@ -173,14 +174,19 @@ def _if_none(told: _Told) -> int | None:
     return 0 if told.missing == 0 else None
 
 
-def _part(fewer: int, missing: int, slack: int) -> int | None:
-    """The part of the missing packets that did not reach rtpengine either."""
+def _part(fewer: int, told: _Told, slack: int) -> int | None:
+    """The part of the missing packets that did not reach rtpengine either.
+
+    More than were counted are missing only if as many were lost after the last report as before it.
+    """
+    missing = told.missing or 0
     if not -slack <= fewer <= missing + slack:
         return None
     near = min(slack, missing // 2)
     if fewer <= near and fewer <= missing - fewer:
         return 0
-    return missing if fewer >= missing - near else fewer
+    least = missing if told.lost is None else min(missing, told.lost)
+    return missing if fewer >= least - near else fewer
 
 
 def _corner(fewer: int, forth: int, back: int, slack: int) -> tuple[int | None, int | None]:
@@ -198,10 +204,9 @@ def _corner(fewer: int, forth: int, back: int, slack: int) -> tuple[int | None, 
 
 def _way(told: _Told, before: int | None) -> Way:
     missing = told.missing
-    counted = told.lost is not None and told.is_whole
     if before is None or missing is None:
         ratio = told.ratio if told.lost is None else told.share_of(told.lost, behind=False)
-        return Way(told.received, told.lost, ratio, counted)
+        return Way(told.received, told.lost, ratio, is_whole=told.is_whole)
     lost = missing if told.lost is None else told.lost
     if before == missing:
         before = lost
@@ -211,7 +216,8 @@ def _way(told: _Told, before: int | None) -> Way:
         told.received,
         told.lost,
         told.share_of(lost, behind=False),
-        counted,
+        told.lost is not None and before in (0, lost),
+        told.is_whole,
         before,
         lost - before,
         told.share_of(before, behind=False),

@@ -109,6 +109,7 @@ class Dialogue:
         if call_id not in self.calls and len(self.calls) >= MAX_CALLS:
             return None
         call = self.calls.setdefault(call_id, MediaCall(call_id, is_over=False))
+        call.record_count += 1
         if cookie:
             self._asked[cookie] = (command, call)
         if command == "delete":
@@ -127,6 +128,7 @@ class Dialogue:
             self.lone.append(call)
         if not take_statistics(call, told):
             return "no statistics under `tags`"
+        call.record_count += 1
         if asked == "delete":
             call.is_over = True
             call.ended = at or call.ended
@@ -138,7 +140,12 @@ class Dialogue:
         Of answers without a Call-ID that tell of one call twice, the last counts.
         """
         yield from self.calls.values()
-        yield from {_key(call): call for call in self.lone}.values()
+        told: dict[tuple[float | None, tuple[str, ...]], MediaCall] = {}
+        for call in self.lone:
+            known = told.get(_key(call))
+            call.record_count += known.record_count if known is not None else 0
+            told[_key(call)] = call
+        yield from told.values()
 
 
 def _key(call: MediaCall) -> tuple[float | None, tuple[str, ...]]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from trunktrace.facts import Observation
 from trunktrace.sources.bodies import bodies
 from trunktrace.sources.jsonlines import Record
 from trunktrace.sources.parsed import Broken, Parsed
@@ -71,5 +72,9 @@ def _of_log(data: bytes, reading: Reading) -> Parsed:
 def _parsed(
     calls: Iterable[MediaCall], broken: list[Broken], ignored: int, reading: Reading
 ) -> Parsed:
-    told = [one for call in calls for one in observations_of(call, reading)]
+    told: list[Observation] = []
+    for call in calls:
+        found = list(observations_of(call, reading))
+        ignored += 0 if found else call.record_count
+        told += found
     return Parsed(tuple(told), tuple(sorted(broken, key=lambda one: one.line)), ignored)

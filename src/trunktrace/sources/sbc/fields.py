@@ -78,22 +78,22 @@ def is_time_form(form: str) -> bool:
     return "%" in form and "%" not in _DIRECTIVES.sub("", form)
 
 
-def time_of(text: str, form: str, zone: tzinfo) -> float | None:
-    """Unix seconds."""
+def time_of(text: str, form: str, zone: tzinfo, *, after: float | None = None) -> float | None:
+    """Unix seconds; `after` as in `values.local_seconds`."""
     if form == "iso":
-        return values.iso_time(text, zone)
+        return values.iso_time(text, zone, after=after)
     if form in ("epoch", "epoch_ms"):
         return epoch_time(text, per_second=1000.0 if form == "epoch_ms" else 1.0)
     if form == "gateway":
-        return gateway_time(text, zone)
+        return gateway_time(text, zone, after=after)
     if form == "any":
         return (
-            values.iso_time(text, zone)
+            values.iso_time(text, zone, after=after)
             or (epoch_time(text) if len(text) > 8 else None)
-            or gateway_time(text, zone)
+            or gateway_time(text, zone, after=after)
             or values.http_time(text)
         )
-    return values.strptime(text, form, zone)
+    return values.strptime(text, form, zone, after=after)
 
 
 def value_of(field: str, text: str, unit: str | None) -> object:

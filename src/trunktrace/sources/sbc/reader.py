@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import Observation
+from trunktrace.sources.ordered import in_file_order
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.sbc.columns import Column, ColumnMap, column_map
 from trunktrace.sources.sbc.names import columns_of, plain
-from trunktrace.sources.sbc.row import UnreadableError, observed
+from trunktrace.sources.sbc.row import Calls, Cell, UnreadableError, observed
 from trunktrace.sources.sbc.rows import Row, Rows, found_delimiter
 
 NO_COLUMN_KNOWN: Final = (
@@ -50,6 +51,8 @@ class _File:
         self._rows = Rows(data, delimiter, quotes=self._map.quotes)
         self._layout = None if self._map.has_header else self._by_position()
         self._unknown = False
+        self._calls = Calls()
+        self._told: list[tuple[int, list[Cell]]] = []
         self._observations: list[Observation] = []
         self._broken: list[Broken] = []
         self._ignored = 0
@@ -60,7 +63,8 @@ class _File:
                 self._broken.append(row)
             else:
                 self._take(row)
-        return Parsed(tuple(self._observations), tuple(self._broken), self._ignored)
+        self._observe()
+        return Parsed(tuple(self._observations), in_file_order(self._broken), self._ignored)
 
     def _take(self, row: Row) -> None:
         if self._unknown:
@@ -119,13 +123,19 @@ class _File:
                 self._rows.again(row)
             return
         cells = [(column, row.cells[at]) for at, column in layout.columns if at < len(row.cells)]
-        try:
-            found = observed(cells, self._map, self._reading)
-        except UnreadableError as error:
-            self._broken.append(Broken(row.line, str(error)))
-            return
-        self._observations += found
-        self._ignored += not found
+        self._calls.take(cells, self._map)
+        self._told.append((row.line, cells))
+
+    def _observe(self) -> None:
+        """The legs of the rows, now that all that is known of their calls was read."""
+        for line, cells in self._told:
+            try:
+                found = observed(cells, self._map, self._reading, self._calls)
+            except UnreadableError as error:
+                self._broken.append(Broken(line, str(error)))
+                continue
+            self._observations += found
+            self._ignored += not found
 
 
 _MISSED: Final = "no column that the map names is in the header line"

@@ -45,6 +45,8 @@ _REASON: Final = re.compile(
     r"\s{0,4}(?:SIP|Q\.850 {0,2}; {0,2}cause {0,2}= {0,2}(\d{1,3})|Q\.850)\s{0,4};?"
 )
 """A Reason header (RFC 3326) in the place of a phrase, as AudioCodes writes it."""
+_NO_TIME: Final = "0.:-T Z"
+"""Of which `0` and `0000-00-00 00:00:00` are made."""
 _ANSWERED: Final = 200
 _BEYOND_SIP: Final = 700
 _NAMING: Final = ("endpoint", "host", "trunk_group")
@@ -54,21 +56,49 @@ class UnreadableError(ValueError):
     """A row cannot be read; why, without any value of it."""
 
 
-def observed(cells: Iterable[Cell], told: ColumnMap, reading: Reading) -> list[Observation]:
+class Calls:
+    """What the rows of each call, one for each leg, say together: by which names its ends go."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[End, set[str]]] = {}
+
+    def take(self, row: Iterable[Cell], told: ColumnMap) -> None:
+        """Take the names of a row that has the id of its call, and tells of which end it is."""
+        spoken = _spoken(row)
+        call, end = _call_of(spoken), _told_end(spoken) or told.end
+        if call is not None and end is not None:
+            names: dict[End, set[str]] = self._names.setdefault(
+                call, {"caller": set(), "callee": set()}
+            )
+            names[end].update(text for column, text in spoken if column.field in _NAMING)
+
+    def names(self, spoken: list[Cell], end: End) -> set[str]:
+        """The names of that end of the row's call."""
+        return self._names.get(_call_of(spoken) or "", {}).get(end, set())
+
+
+def observed(row: list[Cell], told: ColumnMap, reading: Reading, calls: Calls) -> list[Observation]:
     """The legs of which a row speaks; none where it says nothing. Raises UnreadableError."""
-    row = list(cells)
-    spoken = [(column, text) for column, cell in row if (text := _text(column, cell))]
+    spoken = _spoken(row)
     if not spoken:
         return []
     _identified(row, spoken)
     row_end = _row_end(spoken, told)
     placed = {column.end or row_end for column, _ in spoken}
-    ends = _ends(spoken, row_end, reading)
+    ends = _ends(spoken, row_end, reading, calls)
     wanted: list[End | None] = [one for one in _ENDS if one in placed] or [None]
     if row_end is not None:
         # What the row says of the other end names that end, and no more.
         wanted = [row_end]
     return [_leg(spoken, one, row_end, ends, told, reading) for one in wanted]
+
+
+def _spoken(row: Iterable[Cell]) -> list[Cell]:
+    return [(column, text) for column, cell in row if (text := _text(column, cell))]
+
+
+def _call_of(spoken: list[Cell]) -> str | None:
+    return next((text for column, text in spoken if column.field == "linked_id"), None)
 
 
 def _text(column: Column, cell: str) -> str:
@@ -87,25 +117,34 @@ def _identified(row: list[Cell], spoken: list[Cell]) -> None:
 def _row_end(spoken: list[Cell], told: ColumnMap) -> End | None:
     """The end that the row is of, as one of its columns tells."""
     named = any(column.field == "end" for column in told.columns)
-    found = [value_of("end", text, None) for column, text in spoken if column.field == "end"]
-    if named and not (found and found[0]):
+    found = _told_end(spoken)
+    if named and found is None:
         raise UnreadableError("a row that does not tell of which end it is")
-    return cast("End", found[0]) if found else told.end
+    return found or told.end
 
 
-def _ends(spoken: list[Cell], row_end: End | None, reading: Reading) -> Ends:
-    names: dict[End, list[str]] = {"caller": [], "callee": []}
-    direction: object = None
-    for column, text in spoken:
-        end = column.end or row_end
-        if column.field in _NAMING and end is not None:
-            names[end].append(text)
-        elif column.field == "direction":
-            direction = value_of("direction", text, None)
+def _told_end(spoken: list[Cell]) -> End | None:
+    found = [value_of("end", text, None) for column, text in spoken if column.field == "end"]
+    return cast("End | None", found[0]) if found else None
+
+
+def _ends(spoken: list[Cell], row_end: End | None, reading: Reading, calls: Calls) -> Ends:
+    names = {end: calls.names(spoken, end) | _own_names(spoken, end, row_end) for end in _ENDS}
+    words = [text for column, text in spoken if column.field == "direction"]
+    direction = value_of("direction", words[-1], None) if words else None
     sides: dict[object, End] = {"inbound": "callee", "outbound": "caller"}
     return reading.bridge.ends(
         caller=names["caller"], callee=names["callee"], told=sides.get(direction)
     )
+
+
+def _own_names(spoken: list[Cell], end: End, row_end: End | None) -> set[str]:
+    """By what the row calls that end."""
+    return {
+        text
+        for column, text in spoken
+        if column.field in _NAMING and (column.end or row_end) == end
+    }
 
 
 def _leg(
@@ -123,17 +162,18 @@ def _leg(
         if (column.end or row_end) in (None, end) or column.field == PERSONS
     ]
     if end is not None:
-        draft.place(ends, end)
-    _tell_facts(draft, mine, end)
+        draft.place(ends, end, names=_own_names(spoken, end, row_end))
+    times = _times(mine, reading)
+    _tell_facts(draft, mine, end, answered="answer_time" in times)
     if end is not None and end == ends.far:
         hosts = [text for column, text in mine if column.field == "host"]
         draft.claim({"sip.hostname": hosts[0]} if hosts else {})
-    times = _tell_times(draft, mine, reading)
+    _tell_times(draft, mine, times)
     _tell_media(draft, mine, end, ends, _between(draft, times))
     return draft.build()
 
 
-def _tell_facts(draft: Draft, mine: list[Cell], end: End | None) -> None:
+def _tell_facts(draft: Draft, mine: list[Cell], end: End | None, *, answered: bool) -> None:
     facts: dict[str, object] = {}
     for column, text in mine:
         field = column.field
@@ -152,7 +192,7 @@ def _tell_facts(draft: Draft, mine: list[Cell], end: End | None) -> None:
             facts[field] = _who(value, end)
         elif value is not None:
             facts[field] = value
-    _tell_end(draft, facts, answered=any(column.field == "answer_time" for column, _ in mine))
+    _tell_end(draft, facts, answered=answered)
     draft.say(**facts)
 
 
@@ -184,16 +224,23 @@ def _who(word: object, end: End | None) -> object:
     return end if word == SIDES[0] else _ENDS[end == "caller"]
 
 
-def _tell_times(draft: Draft, mine: list[Cell], reading: Reading) -> dict[str, float]:
+def _times(mine: list[Cell], reading: Reading) -> dict[str, float]:
+    """The times that the row tells. Raises UnreadableError."""
     times: dict[str, float] = {}
-    for column, text in mine:
-        if column.field in TIMES:
-            at = time_of(text, column.form, reading.zone)
-            if at is None and column.form == "any" and text.strip("0.:- ") == "":
+    latest: float | None = None
+    for name, _ in _MARKS:
+        for column, text in mine:
+            if column.field != name or not text.strip(_NO_TIME):
                 continue
+            at = time_of(text, column.form, reading.zone, after=latest)
             if at is None:
-                raise UnreadableError(f"{column.field} is no time of the form that is expected")
-            times[column.field] = at
+                raise UnreadableError(f"{name} is no time of the form that is expected")
+            times[name] = at
+        latest = times.get(name, latest)
+    return times
+
+
+def _tell_times(draft: Draft, mine: list[Cell], times: dict[str, float]) -> None:
     for name, kind in _MARKS:
         draft.happened(kind, times.get(name))
     draft.start = times.get("setup_time") or times.get("answer_time")
@@ -208,7 +255,6 @@ def _tell_times(draft: Draft, mine: list[Cell], reading: Reading) -> dict[str, f
     for name, (first, last) in spans.items():
         if name not in said:
             draft.say(**{name: milliseconds_between(times.get(first), times.get(last))})
-    return times
 
 
 def _between(draft: Draft, times: dict[str, float]) -> tuple[float, float] | None:

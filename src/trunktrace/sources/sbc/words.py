@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
-from trunktrace.sources.values import count, unix_time
+from trunktrace.sources.values import count, local_seconds, unix_time
 
 _CODECS: Final = {
     "g711u": "pcmu",
@@ -63,11 +63,14 @@ def codec_named(name: str | None) -> str | None:
     return _CODECS.get(plain.replace(".", "").replace("_", "").replace(" ", ""), plain)
 
 
-def gateway_time(value: str | None, zone: tzinfo = UTC) -> float | None:
+def gateway_time(
+    value: str | None, zone: tzinfo = UTC, *, after: float | None = None
+) -> float | None:
     """Unix seconds out of `.13:00:05.123 UTC Mon Nov 23 2026`, which Cisco calls NTP format.
 
     A `*` before it says that the gateway's clock was never set, a `.` that it is not synchronized:
-    both are read as they stand. A zone whose abbreviation is not known is taken to be `zone`.
+    both are read as they stand. A zone whose abbreviation is not known is taken to be `zone`, and
+    its hours as `values.local_seconds` reads them.
     """
     if value is None or len(value) > _LONGEST_TIME or not value.isascii():
         return None
@@ -81,10 +84,9 @@ def gateway_time(value: str | None, zone: tzinfo = UTC) -> float | None:
             int(found[8]), month, int(found[7]), int(found[1]), int(found[2]), int(found[3]),
             micro, tzinfo=_zone(found[5], zone),
         )  # fmt: skip
-        seconds = told.timestamp()
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError):
         return None
-    return seconds if 0 < seconds < 1e11 else None
+    return local_seconds(told, zone, after=after)
 
 
 def _zone(name: str, default: tzinfo) -> tzinfo:

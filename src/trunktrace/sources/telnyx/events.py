@@ -160,9 +160,9 @@ def _on_answered(leg: TelnyxLeg, event: _Event) -> None:
 
 
 def _on_bridged(leg: TelnyxLeg, event: _Event) -> None:
-    """Two legs that talk to each other: this one was answered, and nobody says when."""
+    """Two legs that hear each other: this one was answered, or nobody took it in the end."""
     _started(leg, event)
-    leg.answered = True
+    leg.bridged = True
 
 
 def _on_hangup(leg: TelnyxLeg, event: _Event) -> None:
@@ -182,7 +182,9 @@ def _on_dtmf(leg: TelnyxLeg, event: _Event) -> None:
 
 
 def _on_detection(leg: TelnyxLeg, event: _Event) -> None:
-    leg.facts["answered_by"] = answered_by(event.payload.get("result"))
+    who = answered_by(event.payload.get("result"))
+    if who is not None:
+        leg.facts["answered_by"] = who
 
 
 def _on_recording(leg: TelnyxLeg, event: _Event) -> None:

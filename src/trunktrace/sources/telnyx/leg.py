@@ -23,7 +23,7 @@ from typing import Final
 
 from trunktrace.facts import End, Observation
 from trunktrace.sip.codes import meaning_of
-from trunktrace.sip.uris import host_in_uri
+from trunktrace.sip.uris import host_in_uri, is_sip_uri
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.jsonlines import Record, object_in
@@ -53,6 +53,7 @@ class TelnyxLeg:
     persons: set[str] = field(default_factory=set[str])
     start: float | None = None
     initiated: bool = False
+    bridged: bool = False
     answered: bool = False
     answered_at: float | None = None
     over: bool = False
@@ -147,7 +148,7 @@ class TelnyxLeg:
             # Of a customer of Telnyx, or of the bridge: others may know.
             draft.place(Ends("callee", "assumed"), "caller")
             return
-        to_bridge = end == "callee" and _is_sip_uri(self.callee)
+        to_bridge = end == "callee" and is_sip_uri(self.callee)
         named = end is None and _is_named(self.connection_id, reading)
         draft.leg = "trunk" if self.party_type == "sip" or to_bridge or named else "pstn"
         if known.by == "configured":
@@ -158,7 +159,7 @@ class TelnyxLeg:
     def _party(self) -> End | None:
         """The end of the call to which this leg leads; None where that is not told."""
         if self.direction == "outgoing":
-            from_sip = self.party_type == "sip" and not _is_sip_uri(self.callee)
+            from_sip = self.party_type == "sip" and not is_sip_uri(self.callee)
             return "caller" if from_sip else "callee"
         return "caller" if self.direction == "incoming" or self.party_type == "pstn" else None
 
@@ -202,16 +203,17 @@ class TelnyxLeg:
 
     @property
     def _is_up(self) -> bool:
-        """Whether the call is known to have been answered."""
-        return self.answered or (self.code or 699) < 300 or self.word == "time_limit"
+        """Whether the call is known to have been answered.
+
+        Legs are bridged for early media too: that is a proof once the hang-up does not say that
+        nobody took the call.
+        """
+        talked = self.bridged and self.over and self.word not in OUTCOMES
+        return self.answered or talked or (self.code or 699) < 300 or self.word == "time_limit"
 
 
 def _is_named(name: str | None, reading: Reading) -> bool:
     return name is not None and name.lower() in {one.lower() for one in reading.bridge.names}
-
-
-def _is_sip_uri(party: str | None) -> bool:
-    return party is not None and (party.lower().startswith(("sip:", "sips:")) or "@" in party)
 
 
 def legs_by_control_id(pairs: list[tuple[str | None, str | None]]) -> dict[str, str]:

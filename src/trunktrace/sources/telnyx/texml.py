@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from trunktrace.sources.bodies import forms
+from trunktrace.sources.callbacks import ENDINGS
 from trunktrace.sources.jsonlines import Record, text_in
 from trunktrace.sources.ordered import in_file_order
 from trunktrace.sources.parsed import Broken, Parsed
@@ -155,9 +156,10 @@ def _on_end(leg: TelnyxLeg, callback: _Callback) -> None:
     leg.code, leg.cause = code_and_cause(form.get("SipHangupCause") or form.get("SipResponseCode"))
     leg.hangup_source = hangup_source(form.get("HangupSource"))
     leg.quality = _statistics(form.get("CallQualityStats"))
-    leg.outcome = _OUTCOMES.get(callback.status)
-    completed = callback.status == "completed" and leg.word not in OUTCOMES
-    if leg.answered or answered_at is not None or completed:
+    is_completed = callback.status == "completed"
+    leg.outcome = None if is_completed else ENDINGS[callback.status]
+    was_taken = is_completed and leg.word not in OUTCOMES
+    if leg.answered or answered_at is not None or was_taken:
         leg.answered = True
         leg.answered_at = answered_at or leg.answered_at
         seconds = count(form.get("CallDuration"))
@@ -176,9 +178,6 @@ def _statistics(value: object) -> Record:
     return cast("Record", told) if isinstance(told, dict) else {}
 
 
-_OUTCOMES: Final = {
-    "busy": "busy", "no-answer": "no_answer", "canceled": "canceled", "failed": "failed",
-}  # fmt: skip
 _STATUSES: Final[dict[str, Callable[[TelnyxLeg, _Callback], None]]] = {
     "queued": _on_initiated,
     "initiated": _on_initiated,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from trunktrace.facts import Observation
+from trunktrace.sources.callbacks import Ending
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.jsonlines import text_in
 from trunktrace.sources.parsed import Broken, Parsed
@@ -17,7 +18,6 @@ from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.twilio.words import (
     CARRIER,
     EDGES,
-    Ending,
     Told,
     say_ending,
     sid_of,

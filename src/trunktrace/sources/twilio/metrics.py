@@ -9,7 +9,7 @@ Source: Twilio's page "Call Metrics".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -25,8 +25,7 @@ from trunktrace.sources.twilio.words import (
     STREAMS,
     Told,
     codec_in,
-    jitter_in,
-    loss_in,
+    measured,
     sid_of,
     told_in,
 )
@@ -35,7 +34,7 @@ from trunktrace.windows import Leg, MediaDirection
 
 NAME: Final = "twilio-metrics"
 
-SAMPLED_S: Final = 10.0
+_SAMPLED_S: Final = 10.0
 """A sample holds the metrics of so many seconds before its time."""
 
 _EVENTS: Final = "com.twilio.voice.insights.call-metrics.gateway"
@@ -100,11 +99,11 @@ def _observation(call_sid: str, leg: Leg, call: _Call) -> Observation:
         samples = sorted(call.streams.get(direction, {}).items())
         for _, sample in samples:
             draft.say(**_said_once(sample))
-        for start, end, measures in _windows(samples):
-            draft.saw(leg, direction, start, end, measures)
+        for start, end, stream in _windows(samples):
+            draft.saw(leg, direction, start, end, *measured(stream))
         if len(totals := _totals(samples)) == 1 and not object_in(samples[-1][1], "interval"):
             # A running total that stands alone does not say when it began to run.
-            draft.total(leg, direction, {**loss_in(totals[0][1]), **jitter_in(totals[0][1])})
+            draft.total(leg, direction, *measured(totals[0][1]))
     if draft.windows:
         draft.start = min(window.start for window in draft.windows)
         draft.end = max(window.end for window in draft.windows)
@@ -122,7 +121,7 @@ def _said_once(sample: Record) -> dict[str, object]:
     }
 
 
-Window = tuple[float, float, Mapping[str, object]]
+Window = tuple[float, float, Record]
 Sample = tuple[float, Record]
 
 
@@ -132,15 +131,15 @@ def _windows(samples: list[Sample]) -> Iterator[Window]:
     for at, sample in samples:
         interval = object_in(sample, "interval")
         if interval:
-            start = at - SAMPLED_S
+            start = at - _SAMPLED_S
             start = max(start, last) if last is not None else start
-            yield start, at, {**loss_in(interval), **jitter_in(interval)}
+            yield start, at, interval
         last = at
     yield from _between(samples)
     totals = _totals(samples)
     if len(totals) > 1:
         end, total = totals[-1]
-        yield totals[0][0] - SAMPLED_S, end, {**loss_in(total), **jitter_in(total)}
+        yield totals[0][0] - _SAMPLED_S, end, total
 
 
 def _totals(samples: list[Sample]) -> list[Sample]:
@@ -154,7 +153,7 @@ def _between(samples: list[Sample]) -> Iterator[Window]:
         if not object_in(after, "interval"):
             grown = _grown(object_in(before, "cumulative"), object_in(after, "cumulative"))
             if grown is not None:
-                yield start, end, loss_in(grown)
+                yield start, end, grown
 
 
 def _grown(before: Record, after: Record) -> Record | None:

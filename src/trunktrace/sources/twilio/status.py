@@ -15,7 +15,9 @@ from typing import Final
 
 from trunktrace.conventions import MAX_STRING_CHARACTERS
 from trunktrace.facts import Observation
+from trunktrace.sip.uris import is_sip_uri
 from trunktrace.sources.bodies import forms
+from trunktrace.sources.callbacks import ENDINGS, direction_by
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.jsonlines import Record, object_in
 from trunktrace.sources.parsed import Broken, Parsed
@@ -23,10 +25,7 @@ from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.twilio.words import (
     ANSWERED_BY,
     CARRIER,
-    Ending,
-    direction_by,
     direction_told,
-    is_sip_uri,
     say_country,
     say_ending,
     sid_of,
@@ -36,13 +35,6 @@ from trunktrace.sources.values import count, decimal, http_time, iso_time
 NAME: Final = "twilio-status"
 
 _UNDER_WAY: Final = ("queued", "initiated", "ringing", "in-progress")
-_ENDINGS: Final[dict[str, Ending]] = {
-    "completed": "answered",
-    "busy": "busy",
-    "no-answer": "no_answer",
-    "canceled": "canceled",
-    "failed": "failed",
-}
 _OTHER_KINDS: Final = frozenset(
     {
         "ConferenceSid",
@@ -115,7 +107,7 @@ def _why_not(fields: dict[str, str]) -> str | None:
         return None  # Twilio's own WebRTC client: no telephone, and no trunk
     if status is None:
         return "" if "AnsweredBy" in fields else "no `CallStatus`"
-    if status not in _ENDINGS and status not in _UNDER_WAY:
+    if status not in ENDINGS and status not in _UNDER_WAY:
         return "`CallStatus` is none of Twilio's"
     return ""
 
@@ -160,7 +152,7 @@ def _order(callback: dict[str, str]) -> tuple[bool, int, int, float]:
     status = callback.get("CallStatus", "")
     number = count(callback.get("SequenceNumber"))
     return (
-        status in _ENDINGS,
+        status in ENDINGS,
         number if number is not None else -1,
         _UNDER_WAY.index(status) if status in _UNDER_WAY else 0,
         _time(callback) or 0.0,
@@ -213,7 +205,7 @@ def _attestation(verstat: str | None) -> str | None:
 def _say_ending(draft: Draft, fields: dict[str, str]) -> None:
     told = filter(None, (fields.get("ErrorCode"), fields.get("ErrorMessage")))
     error = " ".join(told)[:MAX_STRING_CHARACTERS]
-    ending = _ENDINGS.get(fields.get("CallStatus", ""))
+    ending = ENDINGS.get(fields.get("CallStatus", ""))
     say_ending(draft, ending, count(fields.get("SipResponseCode")), error or None)
     talked = decimal(fields.get("CallDuration"))
     if ending == "answered" and talked is not None:
@@ -223,7 +215,7 @@ def _say_ending(draft: Draft, fields: dict[str, str]) -> None:
 def _say_times(draft: Draft, ordered: list[dict[str, str]], fields: dict[str, str]) -> None:
     """When it was, to the second; a call that is not over will be told more of."""
     times = [at for at in map(_time, ordered) if at is not None]
-    draft.complete = fields.get("CallStatus") in _ENDINGS
+    draft.complete = fields.get("CallStatus") in ENDINGS
     if not times:
         return
     first, last = min(times), max(times)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import Observation
+from trunktrace.sip.uris import is_sip_uri
+from trunktrace.sources.callbacks import Ending, direction_by
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.jsonlines import Record, object_in, text_in
 from trunktrace.sources.parsed import Broken, Parsed
@@ -25,14 +27,10 @@ from trunktrace.sources.twilio.words import (
     CARRIER,
     EDGES,
     STREAMS,
-    Ending,
     Told,
     codec_in,
-    direction_by,
     direction_told,
-    is_sip_uri,
-    jitter_in,
-    loss_in,
+    measured,
     say_country,
     say_ending,
     sid_of,
@@ -189,7 +187,7 @@ def _say_call(draft: Draft, summary: _Summary, edge: Record) -> None:
     hung_up = text_in(call, "disconnected_by")
     draft.say(
         hangup_source=hung_up if hung_up in ("caller", "callee") and not unanswered else None,
-        pdd_ms=decimal(call.get("pdd_ms")),
+        pdd_ms=decimal(call.get("pdd_ms")) or None,
         answered_by=ANSWERED_BY.get(text_in(record, "answered_by") or ""),
         region=text_in(own, "signaling_region")
         or text_in(own, "media_region")
@@ -234,11 +232,10 @@ def _say_media(draft: Draft, leg: Leg, edge: Record, record: Record) -> None:
             break
     start, end = _media_times(record)
     for way, stream in streams.items():
-        measures = {**loss_in(stream), **jitter_in(stream)}
         if start is not None and end is not None:
-            draft.saw(leg, STREAMS[leg, way], start, end, measures)
+            draft.saw(leg, STREAMS[leg, way], start, end, *measured(stream))
         else:
-            draft.total(leg, STREAMS[leg, way], measures)
+            draft.total(leg, STREAMS[leg, way], *measured(stream))
 
 
 def _media_times(record: Record) -> tuple[float | None, float | None]:

@@ -9,20 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 from trunktrace import conventions as c
 from trunktrace.belief import country_code
-from trunktrace.facts import End
-from trunktrace.sip.uris import host_in_uri
 from trunktrace.sources.bodies import bodies
+from trunktrace.sources.callbacks import Ending
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
 from trunktrace.sources.parsed import Broken
-from trunktrace.sources.reading import Reading
 from trunktrace.sources.static_payloads import FIRST_DYNAMIC, codec_of
 from trunktrace.sources.values import count, decimal
-from trunktrace.windows import Leg, MediaDirection
+from trunktrace.windows import Leg, LossMethod, MediaDirection
 
 CARRIER: Final = "twilio"
 
@@ -39,10 +37,7 @@ STREAMS: Final[dict[tuple[Leg, str], MediaDirection]] = {
 }
 """Twilio's direction is the edge's: inbound is what arrived at it from outside."""
 
-Ending = Literal["answered", "busy", "no_answer", "canceled", "failed"]
-
 _SID: Final = re.compile(r"[A-Z]{2}[0-9A-Za-z]{32}")
-_SIP_URI: Final = re.compile(r"sips?:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +78,6 @@ def sid_of(value: object) -> str | None:
     return value if isinstance(value, str) and _SID.fullmatch(value) else None
 
 
-def is_sip_uri(party: object) -> bool:
-    """Whether a party is named by a SIP URI: Twilio writes telephones as E.164."""
-    return isinstance(party, str) and _SIP_URI.match(party) is not None
-
-
 def direction_told(word: str | None, *, faces_sip: bool) -> str | None:
     """The call's direction from the agent's side; None for a word that is not known.
 
@@ -104,17 +94,6 @@ def direction_told(word: str | None, *, faces_sip: bool) -> str | None:
     if said in ("outbound", "outbound_api", "outbound_dial"):
         return "inbound" if faces_sip else "outbound"
     return None
-
-
-def direction_by(reading: Reading, told: str | None, caller: object, callee: object) -> str | None:
-    """The call's direction: as configured for the bridge, else as the record told it."""
-    end: End | None = None
-    if told is not None:
-        end = "callee" if told == "inbound" else "caller"
-    ends = reading.bridge.ends(
-        caller=[host_in_uri(caller)], callee=[host_in_uri(callee)], told=end
-    )
-    return None if ends.by == "assumed" else ends.direction
 
 
 def say_ending(
@@ -173,29 +152,37 @@ def codec_in(stream: Record) -> dict[str, object]:
     return {"codec": name, "payload_type": payload_type}
 
 
-def loss_in(stream: Record) -> dict[str, object]:
-    """Counts and loss of one stream.
+def measured(stream: Record) -> tuple[dict[str, object], LossMethod]:
+    """Counts, loss and jitter of one stream, and how the loss is known.
 
     What arrived is counted: lost of received and lost. Of what Twilio sent it states the percentage
-    (0 to 100); the count of lost ones stands beside it. Without a packet there is no loss.
+    (0 to 100) itself; where it does not, the share of the sent packets is derived. Without a packet
+    there is no loss.
     """
     received, sent = count(stream.get("packets_received")), count(stream.get("packets_sent"))
     lost = count(stream.get("packets_lost"))
+    measures: dict[str, object] = {
+        "packet_count": received if received is not None else sent,
+        "lost_count": lost,
+        **_jitter(stream),
+    }
     percent = decimal(stream.get("packets_loss_percentage"))
-    packets = received if received is not None else sent
-    measures: dict[str, object] = {"packet_count": packets, "lost_count": lost}
     stated = percent / 100.0 if percent is not None else None
-    total = packets + lost if packets is not None and lost is not None else None
-    if total == 0:
-        return measures
-    counted = lost / total if total and lost is not None else None
-    if counted is not None and (received is not None or not stated):
-        return {**measures, "loss_ratio": counted}
-    return {**measures, "loss_ratio": stated if stated is not None else counted}
+    if received is not None:
+        ratio = stated if lost is None else _share(lost, received + lost)
+    elif sent is not None and lost is not None and (stated is None or (stated == 0 < lost)):
+        return {**measures, "loss_ratio": _share(lost, sent)}, "derived"
+    else:
+        ratio = stated
+    return {**measures, "loss_ratio": ratio}, "counted"
 
 
-def jitter_in(stream: Record) -> dict[str, object]:
-    """Jitter of one stream in ms: mean and largest. `latency` is Twilio's own, and no RTT."""
+def _share(lost: int, packets: int) -> float | None:
+    return lost / packets if packets > 0 and lost <= packets else None
+
+
+def _jitter(stream: Record) -> dict[str, object]:
+    """Jitter in ms: mean and largest. `latency` is Twilio's own, and no RTT."""
     jitter = object_in(stream, "jitter")
     mean = decimal(jitter.get("avg"))
     return {

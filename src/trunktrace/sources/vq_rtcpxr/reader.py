@@ -9,7 +9,7 @@ from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.facts import End, Observation
-from trunktrace.sip.uris import parse_host
+from trunktrace.sip.uris import host_in_uri, parse_host
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.parsed import Broken, Parsed
@@ -23,9 +23,6 @@ SOURCE: Final = "vq-rtcpxr"
 
 _CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _PARTY: Final = re.compile(r"sips?:[^\s<>;,]{1,256}", re.IGNORECASE)
-_HOST: Final = re.compile(
-    r"sips?:(?:[^\s@<>]{1,256}@)?([A-Za-z0-9_.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])", re.IGNORECASE
-)
 _SSRC: Final = re.compile(r"0[xX][0-9A-Fa-f]{1,8}|[0-9A-Fa-f]{1,10}")
 _LONGEST_DELAY_MS: Final = 65_535
 _MOST_MOS: Final = 4.5
@@ -201,8 +198,8 @@ def _place(report: Report, reading: Reading) -> tuple[Ends, End, bool]:
     one that hears what the bridge sends.
     """
     here, there = _address(report, "LOCALADDR")[0], _address(report, "REMOTEADDR")[0]
-    local = [here, _host(report.names.get("LOCALID"))]
-    remote = [there, _host(report.names.get("REMOTEID"))]
+    local = [here, host_in_uri(report.names.get("LOCALID"))]
+    remote = [there, host_in_uri(report.names.get("REMOTEID"))]
     end = _reporter(report, here, there)
     caller, callee = (local, remote) if end == "caller" else (remote, local)
     ends = reading.bridge.ends(caller=caller, callee=callee)
@@ -230,11 +227,6 @@ def _reporter(report: Report, here: str | None, there: str | None) -> End:
 def _party(text: str | None) -> str | None:
     found = _PARTY.search(text[:1024]) if text else None
     return found[0].lower() if found else None
-
-
-def _host(text: str | None) -> str | None:
-    found = _HOST.search(text[:1024]) if text else None
-    return found[1].strip("[]") if found else None
 
 
 def _address(report: Report, name: str) -> tuple[str | None, str | None]:
