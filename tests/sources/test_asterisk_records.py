@@ -392,3 +392,9 @@ def test_a_line_that_is_no_string_is_broken(line: str) -> None:
 def test_no_strings_raise(data: bytes) -> None:
     """Whatever the bytes, the string before them is read."""
     assert len(parse(QOS, f"{STRING}\n".encode() + data).observations) >= 1
+
+
+def test_statistics_alone_do_not_say_where_the_call_went() -> None:
+    """A body names neither its end nor the bridge: a direction would be made up."""
+    one = _only(_statistics())
+    assert "sip.call.direction" not in one.facts

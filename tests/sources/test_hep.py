@@ -197,6 +197,33 @@ def test_a_first_report_speaks_of_the_time_that_its_packets_took() -> None:
         assert (one.packet_count or 0) + (one.lost_count or 0) <= 51 * one.duration_s + 1
 
 
+@pytest.mark.parametrize("clock_hz", [8000, 48000])
+def test_jitter_without_sip_is_by_the_senders_own_clock(clock_hz: int) -> None:
+    """RTP timestamps of its sender reports tell the clock that no SDP has told."""
+
+    def report(at: float, source: str, target: str, ssrc: int, heard: int, jitter: int) -> bytes:
+        seconds = T0 + at + 2_208_988_800
+        body = {
+            "ssrc": ssrc,
+            "sender_information": {"ntp_timestamp_sec": int(seconds), "ntp_timestamp_usec": 0,
+                                   "rtp_timestamp": int(clock_hz * at), "packets": int(50 * at)},
+            "report_blocks": [{"source_ssrc": heard, "highest_seq_no": int(50 * at),
+                               "fraction_lost": 0, "packets_lost": 0, "ia_jitter": jitter,
+                               "lsr": 0, "dlsr": 0}],
+        }  # fmt: skip
+        return packet(json.dumps(body), at=at, source=source, target=target, kind=5,
+                      correlation="c1")  # fmt: skip
+
+    data = [
+        one
+        for at in (5.0, 10.0, 15.0)
+        for one in (report(at, CALLER, PROXY, 1, 2, clock_hz // 100),
+                    report(at + 0.1, EAST, PROXY, 2, 1, clock_hz // 100))
+    ]  # fmt: skip
+    found = {w.jitter_ms for one in parse(*data).observations for w in one.windows}
+    assert found - {None} == {10.0}
+
+
 def test_lost_packets_are_exact() -> None:
     """109 packets of 2000 were lost; the windows between reports add up to the same."""
     told = parse(captured("rtpengine/02-loss5-caller-to-proxy/hep-rtcp.hex"))

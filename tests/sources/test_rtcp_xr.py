@@ -53,6 +53,24 @@ def longest(told: Parsed, direction: str) -> MediaWindow:
     return max(windows, key=lambda window: window.duration_s)
 
 
+@pytest.mark.parametrize("clock_hz", [8000, 16000, 48000])
+def test_jitter_is_by_the_senders_own_clock(clock_hz: int) -> None:
+    """Sender reports tell how fast RTP timestamps run; a clock is not taken for granted."""
+    packets: list[bytes] = []
+    for n in range(1, 5):
+        told = block(BRIDGE, highest=10_000 + 250 * n)
+        packets.append(sender_report(PHONE, T0 + 5 * n, 250 * n, told))
+        told = block(PHONE, highest=60_000 + 250 * n, jitter=clock_hz // 100)
+        report = bytearray(sender_report(BRIDGE, T0 + 5 * n, 250 * n, told))
+        packets.append(bytes(report))
+        phone = bytearray(packets[-2])
+        phone[16:20] = (0xFFFF0000 + clock_hz * 5 * n & 0xFFFFFFFF).to_bytes(4, "big")
+        packets[-2] = bytes(phone)
+    found = {one.jitter_ms for one in parse(*packets).observations[0].windows}
+    assert 10.0 in found
+    assert found <= {10.0, 0.0, None}
+
+
 def test_packets_that_came_late_are_not_lost() -> None:
     """A running total that falls again: the whole call has lost what its last report says."""
     packets: list[bytes] = []

@@ -53,6 +53,7 @@ _FIELDS: Final = {
 """Names in the quality string by those in `RTPstat` (`normdev` is its word for the mean)."""
 
 
+_MOST_DIALED: Final = 64
 _DIALED: Final = "AppDial"
 """The application of a channel that `Dial` made."""
 
@@ -202,7 +203,9 @@ def _dialed_for(legs: Collection[_Leg]) -> Mapping[str, list[_Leg]]:
     for leg in legs:
         number = leg.number("connected")
         if number and leg.application == _DIALED and callers[number] == 1:
-            dialed.setdefault(number, []).append(leg)
+            found = dialed.setdefault(number, [])
+            if len(found) < _MOST_DIALED:
+                found.append(leg)
     return dialed
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import End, Observation
-from trunktrace.sources.asterisk.leg import Leg, draft_of, say_media
+from trunktrace.sources.asterisk.leg import Leg
 from trunktrace.sources.asterisk.legs import Legs
+from trunktrace.sources.asterisk.telling import draft_of, say_media
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.reading import Reading
 from trunktrace.timeline import Attempt

@@ -15,7 +15,7 @@ from typing import Final
 from trunktrace.facts import End
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
-from trunktrace.sources.hep.rtcp import Link, Report, counts, middles
+from trunktrace.sources.hep.rtcp import Link, Report, clock_hz, counts, middles
 from trunktrace.sources.rtcp.flow import (
     DEFAULT_CLOCK_HZ,
     Block,
@@ -39,7 +39,7 @@ class MediaLeg:
     draft: Draft
     link: Link
     answered_at: float | None = None
-    clock_hz: int = DEFAULT_CLOCK_HZ
+    clock_hz: int | None = None
 
 
 def say_media(legs: Mapping[End, MediaLeg], ends: Ends) -> None:
@@ -82,7 +82,7 @@ def _spans(
         start=leg.answered_at,
         sent=counts(senders),
         sender_reports=known,
-        clock_hz=leg.clock_hz,
+        clock_hz=leg.clock_hz or clock_hz(senders) or DEFAULT_CLOCK_HZ,
     )
 
 

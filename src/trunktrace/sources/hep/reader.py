@@ -172,7 +172,7 @@ class _Chain:
             audio = part.decisive.audio()
             if part.end is not None and part.end not in legs:
                 leg = MediaLeg(drafts[number], told, part.decisive.answered_at)
-                leg.clock_hz = (audio.clock_rate_hz if audio else None) or leg.clock_hz
+                leg.clock_hz = audio.clock_rate_hz if audio else None
                 legs[part.end] = leg
         say_media(legs, self.ends)
         return [draft.build() for draft in drafts]

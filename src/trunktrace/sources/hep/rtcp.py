@@ -13,7 +13,7 @@ from typing import Final
 from trunktrace.sources.hep.packet import Packet
 from trunktrace.sources.jsonlines import Record, list_in, object_in, record
 from trunktrace.sources.parsed import Broken
-from trunktrace.sources.rtcp.flow import Block, signed_24
+from trunktrace.sources.rtcp.flow import Block, clock_of, signed_24
 from trunktrace.sources.values import count, integer
 
 NTP_EPOCH: Final = 2_208_988_800
@@ -33,6 +33,8 @@ class Report:
     middle: int | None
     """The middle 32 bits of its NTP time, which come back as LSR."""
     blocks: tuple[Block, ...]
+    timestamp: int | None = None
+    """The RTP timestamp of a sender report."""
 
     @property
     def time(self) -> float:
@@ -56,7 +58,8 @@ def read_report(packet: Packet) -> Report | Broken | None:
         return Broken(packet.line, "a report block without its counts")
     if sent is None and not good:
         return None
-    return Report(packet, count(told.get("ssrc")), sent, _middle(sender), good)
+    ticks = count(sender.get("rtp_timestamp")) if sent is not None else None
+    return Report(packet, count(told.get("ssrc")), sent, _middle(sender), good, ticks)
 
 
 def _block(value: object, time: float) -> Block | None:
@@ -110,6 +113,11 @@ class Link:
 def counts(told: Iterable[Report]) -> list[tuple[float, int]]:
     """(time, packets so far) in order of time."""
     return sorted((one.time, one.sent) for one in told if one.sent is not None)
+
+
+def clock_hz(told: Iterable[Report]) -> int | None:
+    """The media clock of who sent these reports; None where they do not tell."""
+    return clock_of(sorted((one.time, one.timestamp) for one in told if one.timestamp is not None))
 
 
 def middles(told: Iterable[Report]) -> dict[int, float]:

@@ -21,6 +21,11 @@ _MOST_RTT_MS: Final = 10_000.0
 _MOST_PACKETS_PER_S: Final = 1_000.0
 _USUAL_PACKETS_PER_S: Final = 50.0
 _NEAR_S: Final = 3.0
+_CLOCKS_HZ: Final = (8000, 16000, 24000, 32000, 48000)
+_CLOCK_TOLERANCE: Final = 0.02
+_LEAST_CLOCK_S: Final = 4.0
+_MOST_CLOCK_S: Final = 40_000.0
+"""An RTP timestamp of 48 kHz begins anew after 24 hours."""
 _SEQUENCES: Final = 1 << 16
 
 
@@ -84,10 +89,10 @@ def spans(
     """One span a report, in order of time, over all senders that were heard one after the other.
 
     `start` is when media began, unix seconds; where it is not known, the first span is as long as
-    its packets take at the rate of the next one (50 a second if there is none). `sent` are (time, packets so far) of the sender, for
-    the first report, which does not say how many packets it speaks of. `sender_reports` are the
-    middle 32 bits of NTP times of reports to this receiver, with the time when each was seen: from
-    these comes the round trip.
+    its packets take at the rate of the next one (50 a second if there is none). `sent` are (time,
+    packets so far) of the sender, for the first report, which does not say of how many it speaks.
+    `sender_reports` are the middle 32 bits of NTP times of reports to this receiver, with the time
+    when each was seen: from these comes the round trip.
     """
     told: list[Span] = []
     before: dict[int, Block] = {}
@@ -105,6 +110,21 @@ def spans(
             lost = block.lost - known.lost
             told.append(Span(known.time, block.time, expected, lost, jitter, rtt))
     return _begun(told)
+
+
+def clock_of(told: Sequence[tuple[float, int]]) -> int | None:
+    """The media clock in Hz by (time, RTP timestamp) of sender reports in order of time.
+
+    None where they are too near to each other, or fit no clock.
+    """
+    if len(told) < 2:
+        return None
+    seconds = told[-1][0] - told[0][0]
+    if not _LEAST_CLOCK_S <= seconds <= _MOST_CLOCK_S:
+        return None
+    ticks = (told[-1][1] - told[0][1]) % (1 << 32)
+    near = min(_CLOCKS_HZ, key=lambda hz: abs(ticks / seconds - hz))
+    return near if abs(ticks / seconds - near) <= _CLOCK_TOLERANCE * near else None
 
 
 def _begun(told: list[Span]) -> list[Span]:

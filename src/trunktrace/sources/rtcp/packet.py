@@ -55,6 +55,8 @@ class Compound:
     """Unix seconds; None in a packet without a sender report, or of a device without a clock."""
     middle: int | None = None
     sent: int | None = None
+    timestamp: int | None = None
+    """The RTP timestamp at `time`."""
     blocks: list[Block] = field(default_factory=list[Block])
     metrics: list[VoipMetrics] = field(default_factory=list[VoipMetrics])
     cname: str | None = None
@@ -155,6 +157,7 @@ def _report(told: Compound, packet: bytes, kind: int) -> str | None:
         unix = seconds - NTP_EPOCH + fraction / 2**32
         told.time = round(unix, 6) if unix >= _EARLIEST_S else None
         told.middle = ((seconds & 0xFFFF) << 16) | (fraction >> 16)
+        told.timestamp = _u32(packet, 16)
         told.sent = _u32(packet, 20)
     for _ in range(count):
         told.blocks.append(_block(packet[at : at + _BLOCK]))

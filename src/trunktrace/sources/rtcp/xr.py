@@ -13,7 +13,15 @@ from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.rtcp.flow import Span, jitter_max_ms, spans, total, whole
+from trunktrace.sources.rtcp.flow import (
+    DEFAULT_CLOCK_HZ,
+    Span,
+    clock_of,
+    jitter_max_ms,
+    spans,
+    total,
+    whole,
+)
 from trunktrace.sources.rtcp.packet import Compound, VoipMetrics, compounds
 from trunktrace.windows import LossMethod, MediaDirection
 
@@ -123,7 +131,14 @@ def _say_heard(
         for one in by_ssrc.get(source, ())
         if one.time is not None and one.sent is not None
     )
-    told = spans(blocks, sent=sent if timed else ())
+    ticks = sorted(
+        (one.time, one.timestamp)
+        for source in sources
+        for one in by_ssrc.get(source, ())
+        if one.time is not None and one.timestamp is not None
+    )
+    clock_hz = clock_of(ticks) or DEFAULT_CLOCK_HZ
+    told = spans(blocks, sent=sent if timed else (), clock_hz=clock_hz)
     everything = total(told) if timed else whole(told)
     if everything is not None:
         measures = everything.measures() | {"jitter_max_ms": jitter_max_ms(told)}

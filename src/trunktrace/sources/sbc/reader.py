@@ -15,9 +15,10 @@ from trunktrace.facts import Observation
 from trunktrace.sources.ordered import in_file_order
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.sbc.calls import Calls, Cell
 from trunktrace.sources.sbc.columns import Column, ColumnMap, column_map
 from trunktrace.sources.sbc.names import columns_of, plain
-from trunktrace.sources.sbc.row import Calls, Cell, UnreadableError, observed
+from trunktrace.sources.sbc.row import UnreadableError, observed
 from trunktrace.sources.sbc.rows import Row, Rows, found_delimiter
 
 NO_COLUMN_KNOWN: Final = (

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Final, cast
+from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.facts import End, Observation
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.reading import Reading
+from trunktrace.sources.sbc.calls import Calls, Cell, own_names, spoken_of, told_end
 from trunktrace.sources.sbc.columns import Column, ColumnMap
 from trunktrace.sources.sbc.fields import (
     DURATIONS,
@@ -26,12 +26,10 @@ from trunktrace.sources.values import milliseconds_between
 from trunktrace.timeline import MarkKind
 from trunktrace.windows import Leg, LossMethod, MediaDirection
 
-Cell = tuple[Column, str]
 Place = tuple[Leg, MediaDirection, bool]
 """Leg, direction, and whether the SBC received what is counted there."""
 
 _ENDS: Final[tuple[End, ...]] = ("caller", "callee")
-_LONGEST_CELL: Final = 1024
 _IDENTIFYING: Final = frozenset(
     {"call_id", "provider_call_id", "session_id", "linked_id", "channel_id", "record_id"}
 )
@@ -49,37 +47,15 @@ _NO_TIME: Final = "0.:-T Z"
 """Of which `0` and `0000-00-00 00:00:00` are made."""
 _ANSWERED: Final = 200
 _BEYOND_SIP: Final = 700
-_NAMING: Final = ("endpoint", "host", "trunk_group")
 
 
 class UnreadableError(ValueError):
     """A row cannot be read; why, without any value of it."""
 
 
-class Calls:
-    """What the rows of each call, one for each leg, say together: by which names its ends go."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, dict[End, set[str]]] = {}
-
-    def take(self, row: Iterable[Cell], told: ColumnMap) -> None:
-        """Take the names of a row that has the id of its call, and tells of which end it is."""
-        spoken = _spoken(row)
-        call, end = _call_of(spoken), _told_end(spoken) or told.end
-        if call is not None and end is not None:
-            names: dict[End, set[str]] = self._names.setdefault(
-                call, {"caller": set(), "callee": set()}
-            )
-            names[end].update(text for column, text in spoken if column.field in _NAMING)
-
-    def names(self, spoken: list[Cell], end: End) -> set[str]:
-        """The names of that end of the row's call."""
-        return self._names.get(_call_of(spoken) or "", {}).get(end, set())
-
-
 def observed(row: list[Cell], told: ColumnMap, reading: Reading, calls: Calls) -> list[Observation]:
     """The legs of which a row speaks; none where it says nothing. Raises UnreadableError."""
-    spoken = _spoken(row)
+    spoken = spoken_of(row)
     if not spoken:
         return []
     _identified(row, spoken)
@@ -93,21 +69,6 @@ def observed(row: list[Cell], told: ColumnMap, reading: Reading, calls: Calls) -
     return [_leg(spoken, one, row_end, ends, told, reading) for one in wanted]
 
 
-def _spoken(row: Iterable[Cell]) -> list[Cell]:
-    return [(column, text) for column, cell in row if (text := _text(column, cell))]
-
-
-def _call_of(spoken: list[Cell]) -> str | None:
-    return next((text for column, text in spoken if column.field == "linked_id"), None)
-
-
-def _text(column: Column, cell: str) -> str:
-    """What a cell says; empty where that is nothing, or cannot be."""
-    text = "" if len(cell) > _LONGEST_CELL or cell.lower() in column.missing else cell
-    text = " ".join(text.split()) if "\n" in text else text
-    return text if column.words is None else column.words.get(text.lower(), text)
-
-
 def _identified(row: list[Cell], spoken: list[Cell]) -> None:
     named = any(column.field in _IDENTIFYING for column, _ in row)
     if named and not any(column.field in _IDENTIFYING for column, _ in spoken):
@@ -117,34 +78,20 @@ def _identified(row: list[Cell], spoken: list[Cell]) -> None:
 def _row_end(spoken: list[Cell], told: ColumnMap) -> End | None:
     """The end that the row is of, as one of its columns tells."""
     named = any(column.field == "end" for column in told.columns)
-    found = _told_end(spoken)
+    found = told_end(spoken)
     if named and found is None:
         raise UnreadableError("a row that does not tell of which end it is")
     return found or told.end
 
 
-def _told_end(spoken: list[Cell]) -> End | None:
-    found = [value_of("end", text, None) for column, text in spoken if column.field == "end"]
-    return cast("End | None", found[0]) if found else None
-
-
 def _ends(spoken: list[Cell], row_end: End | None, reading: Reading, calls: Calls) -> Ends:
-    names = {end: calls.names(spoken, end) | _own_names(spoken, end, row_end) for end in _ENDS}
+    names = {end: calls.names(spoken, end) | own_names(spoken, end, row_end) for end in _ENDS}
     words = [text for column, text in spoken if column.field == "direction"]
     direction = value_of("direction", words[-1], None) if words else None
     sides: dict[object, End] = {"inbound": "callee", "outbound": "caller"}
     return reading.bridge.ends(
         caller=names["caller"], callee=names["callee"], told=sides.get(direction)
     )
-
-
-def _own_names(spoken: list[Cell], end: End, row_end: End | None) -> set[str]:
-    """By what the row calls that end."""
-    return {
-        text
-        for column, text in spoken
-        if column.field in _NAMING and (column.end or row_end) == end
-    }
 
 
 def _leg(
@@ -162,7 +109,7 @@ def _leg(
         if (column.end or row_end) in (None, end) or column.field == PERSONS
     ]
     if end is not None:
-        draft.place(ends, end, names=_own_names(spoken, end, row_end))
+        draft.place(ends, end, names=own_names(spoken, end, row_end))
     times = _times(mine, reading)
     _tell_facts(draft, mine, end, answered="answer_time" in times)
     if end is not None and end == ends.far:
