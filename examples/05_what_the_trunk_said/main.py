@@ -1,8 +1,8 @@
 """What three systems wrote about one outbound call, leg by leg.
 
-The records are of a real call through Kamailio and rtpengine, on which 5.4 % of the packets from the
-agent's side were dropped on purpose. Run it: `python main.py`. The same, judged:
-`trunktrace diagnose records`.
+The records are of a real call through Kamailio and rtpengine, on which 5.4 % of the packets from
+the agent's side were dropped on purpose. Run it: `python main.py`. The same, judged:
+`trunktrace diagnose records --bridge 192.0.2.101`.
 """
 
 from pathlib import Path
