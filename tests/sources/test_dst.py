@@ -10,7 +10,7 @@ from tests.sources.asterisk import event, parse
 from trunktrace.facts import Observation
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.sbc.words import gateway_time
-from trunktrace.sources.values import iso_time, strptime
+from trunktrace.sources.shapes.values import iso_time, strptime
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LOCAL = Reading(zone=BERLIN)

@@ -10,9 +10,9 @@ import pytest
 from tests.sources.captured import data
 
 from trunktrace.facts import Observation
-from trunktrace.sources.follow import Lines, follow
-from trunktrace.sources.jsonlines import MAX_LINE_BYTES
+from trunktrace.sources.livekit.follow import Lines, follow
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.shapes.jsonlines import MAX_LINE_BYTES
 
 FIRST = data("01-inbound-clean-pcmu", "livekit-sip")
 SECOND = data("09-inbound-one-way", "livekit-sip")

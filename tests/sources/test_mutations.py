@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.sources.captured import FILES, NAMES, data
 
-from trunktrace.sources.jsonlines import MAX_LINE_BYTES
 from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.shapes.jsonlines import MAX_LINE_BYTES
 from trunktrace.sources.table import SOURCES, Source
 
 SLOWEST = 3.0

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunktrace.sources import values
-from trunktrace.sources.bodies import MAX_BODY_BYTES, bodies, forms
-from trunktrace.sources.lines import MAX_LINE_BYTES, text_lines
-from trunktrace.sources.packets import hex_packets, is_hex
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.shapes import values
+from trunktrace.sources.shapes.bodies import MAX_BODY_BYTES, bodies, forms
+from trunktrace.sources.shapes.lines import MAX_LINE_BYTES, text_lines
+from trunktrace.sources.shapes.packets import hex_packets, is_hex
 
 OBJECTS = st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=8), max_size=4)
 

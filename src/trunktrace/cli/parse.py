@@ -99,7 +99,7 @@ def _unreadable(source: Source, file: str, error: OSError) -> str:
 def _follow(source: Source, file: str) -> None:
     if source.name != _FOLLOWED:
         _stop(EX_USAGE, f"--follow is for {_FOLLOWED}; read {source.name} without it")
-    from trunktrace.sources.follow import follow
+    from trunktrace.sources.livekit.follow import follow
 
     broken = False
     try:

@@ -20,7 +20,7 @@ from trunktrace.redaction import scrub
 from trunktrace.registry import calls
 from trunktrace.sip import participant as sip
 from trunktrace.sip.legs import Leg
-from trunktrace.sources.identity import identities_differ
+from trunktrace.sources.livekit.identity import identities_differ
 
 SOURCE: Final = "livekit"
 _ANSWERED: Final = 200

@@ -8,9 +8,10 @@ parsed.observations  # what it says, one for each leg of each call
 parsed.broken  # what could not be read: line and reason
 ```
 
-`table.py` has the list; `parsed.py` what every reader gives, `reading.py` and `ends.py` what it
-must be told, `draft.py` how an observation is made; `lines.py`, `bodies.py`, `packets.py`,
-`jsonlines.py` and `values.py` how bytes become records and values.
+`table.py` has the list, and each system a folder or a module; `kinds.py` tells files apart.
+`parsed.py` is what every reader gives, `reading.py` and `ends.py` what it must be told, `draft.py`
+how an observation is made, `output.py` how it is printed; `shapes/` is how bytes become records and
+values.
 """
 
 from trunktrace.sources.ends import Bridge

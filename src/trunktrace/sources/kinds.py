@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, cast
 
-from trunktrace.sources.bodies import bodies, forms
-from trunktrace.sources.jsonlines import Record, object_in, text_in
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.sbc.names import columns_of
 from trunktrace.sources.sbc.rows import found_delimiter
+from trunktrace.sources.shapes.bodies import bodies, forms
+from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
 
 LOOKED_AT: Final = 64 * 1024
 """Bytes of a file that are looked at; a JSON body of more is looked at as a whole."""

@@ -12,13 +12,20 @@ from datetime import UTC
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.bodies import forms
-from trunktrace.sources.callbacks import Callback, Fields, direction_by, gathered, leg_to, with_plus
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.freeswitch.causes import cause_named, outcome_of
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count, iso_time
+from trunktrace.sources.shapes.bodies import forms
+from trunktrace.sources.shapes.callbacks import (
+    Callback,
+    Fields,
+    direction_by,
+    gathered,
+    leg_to,
+    with_plus,
+)
+from trunktrace.sources.shapes.values import count, iso_time
 
 NAME: Final = "plivo"
 

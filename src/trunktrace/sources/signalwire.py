@@ -13,13 +13,20 @@ from __future__ import annotations
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.bodies import forms
-from trunktrace.sources.callbacks import ENDINGS, Callback, Fields, direction_by, gathered, leg_to
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.freeswitch.media import FEWEST_PACKETS, score
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count, http_time, iso_time
+from trunktrace.sources.shapes.bodies import forms
+from trunktrace.sources.shapes.callbacks import (
+    ENDINGS,
+    Callback,
+    Fields,
+    direction_by,
+    gathered,
+    leg_to,
+)
+from trunktrace.sources.shapes.values import count, http_time, iso_time
 from trunktrace.windows import MediaDirection
 
 NAME: Final = "signalwire"

@@ -10,12 +10,19 @@ from __future__ import annotations
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.bodies import bodies
-from trunktrace.sources.callbacks import Callback, Fields, direction_by, gathered, leg_to, with_plus
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count, iso_time
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.callbacks import (
+    Callback,
+    Fields,
+    direction_by,
+    gathered,
+    leg_to,
+    with_plus,
+)
+from trunktrace.sources.shapes.values import count, iso_time
 
 NAME: Final = "vonage"
 

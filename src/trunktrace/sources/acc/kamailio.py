@@ -18,12 +18,12 @@ from trunktrace.sources.acc.record import (
     record_of_object,
     speaks_of_accounting,
 )
-from trunktrace.sources.bodies import bodies
-from trunktrace.sources.jsonlines import Record, record
-from trunktrace.sources.lines import text_lines
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.syslog import is_log_line
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.jsonlines import Record, record
+from trunktrace.sources.shapes.lines import text_lines
+from trunktrace.sources.shapes.syslog import is_log_line
 
 NAME: Final = "kamailio-acc"
 NAME_JSON: Final = "kamailio-acc-json"

@@ -21,11 +21,11 @@ from trunktrace.sources.acc.record import (
     moment,
     transaction_of,
 )
-from trunktrace.sources.bodies import bodies
-from trunktrace.sources.jsonlines import Record, text_in
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import decimal
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.jsonlines import Record, text_in
+from trunktrace.sources.shapes.values import decimal
 
 NAME: Final = "opensips-acc"
 

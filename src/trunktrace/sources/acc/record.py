@@ -15,7 +15,7 @@ from datetime import UTC, tzinfo
 from typing import Final, Literal
 
 from trunktrace.belief import believable_text
-from trunktrace.sources.values import decimal, integer, iso_time, unix_time
+from trunktrace.sources.shapes.values import decimal, integer, iso_time, unix_time
 
 Kind = Literal["transaction", "missed", "failure", "cdr"]
 """What went back to the caller, an attempt that failed, either of them (JSON does not tell), or a

@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import Final
 
 from trunktrace.sources.acc.record import AccRecord, moment
-from trunktrace.sources.values import decimal, milliseconds_between
+from trunktrace.sources.shapes.values import decimal, milliseconds_between
 
 _SAME_S: Final = 0.05
 """A CDR's start and the line of the 2xx this close are one moment."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from trunktrace.facts import End
 from trunktrace.sources.acc.record import AccRecord
-from trunktrace.sources.values import decimal
+from trunktrace.sources.shapes.values import decimal
 
 ALGORITHM: Final = "rtpengine"
 CUT_PERCENT: Final = 0.9

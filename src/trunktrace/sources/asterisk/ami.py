@@ -20,7 +20,7 @@ from trunktrace.sources.asterisk.names import codec_of, created_at, moment, numb
 from trunktrace.sources.asterisk.variables import take_variable
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count, integer, iso_time
+from trunktrace.sources.shapes.values import count, integer, iso_time
 
 NAME: Final = "asterisk-ami"
 

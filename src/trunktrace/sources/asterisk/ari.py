@@ -24,13 +24,13 @@ from trunktrace.sources.asterisk.names import (
     unique_id,
 )
 from trunktrace.sources.asterisk.quality import Quality, quality_of
-from trunktrace.sources.bodies import bodies
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
-from trunktrace.sources.jsonlines import Record, object_in, text_in
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count, iso_time
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
+from trunktrace.sources.shapes.values import count, iso_time
 
 NAME: Final = "asterisk-ari"
 

@@ -27,10 +27,10 @@ from trunktrace.sources.asterisk.names import (
 from trunktrace.sources.asterisk.quality import Quality, quality_of, string_of
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
-from trunktrace.sources.lines import text_lines
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count, iso_time
+from trunktrace.sources.shapes.lines import text_lines
+from trunktrace.sources.shapes.values import count, iso_time
 
 NAME: Final = "asterisk-cdr"
 

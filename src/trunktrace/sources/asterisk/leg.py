@@ -9,7 +9,7 @@ from trunktrace.facts import End
 from trunktrace.sources.asterisk.names import ChannelName
 from trunktrace.sources.asterisk.quality import Quality, quality_of
 from trunktrace.sources.asterisk.rtcp import Rtcp
-from trunktrace.sources.values import milliseconds_between
+from trunktrace.sources.shapes.values import milliseconds_between
 
 OUTCOMES: Final = {
     "BUSY": "busy",

@@ -14,7 +14,7 @@ from trunktrace.sources.asterisk.names import (
     person_of,
     unique_id,
 )
-from trunktrace.sources.values import count
+from trunktrace.sources.shapes.values import count
 
 Said = str | None
 """Why an event could not be read; empty if it was, None if it says nothing of a leg."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.sources.values import unix_time
+from trunktrace.sources.shapes.values import unix_time
 
 _TECHNOLOGIES: Final = frozenset({"pjsip", "sip", "iax2", "dahdi", "ooh323"})
 """What can be a leg of a trunk; `Local` and the like are Asterisk's own."""

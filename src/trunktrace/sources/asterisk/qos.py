@@ -18,10 +18,10 @@ from trunktrace.sources.asterisk.names import ChannelName, channel_name
 from trunktrace.sources.asterisk.quality import MAX_CHARACTERS, pairs_of, quality_of, string_of
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT
-from trunktrace.sources.lines import text_lines
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count
+from trunktrace.sources.shapes.lines import text_lines
+from trunktrace.sources.shapes.values import count
 
 NAME: Final = "asterisk-qos"
 

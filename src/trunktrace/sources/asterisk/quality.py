@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.sources.values import count, decimal
+from trunktrace.sources.shapes.values import count, decimal
 
 MAX_CHARACTERS: Final = 4096
 """A longer string is none of Asterisk's."""

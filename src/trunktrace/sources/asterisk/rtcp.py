@@ -14,7 +14,7 @@ from typing import Final
 from trunktrace.sources.asterisk.events import Event
 from trunktrace.sources.asterisk.names import moment
 from trunktrace.sources.asterisk.quality import round_trip_ms
-from trunktrace.sources.values import count
+from trunktrace.sources.shapes.values import count
 
 MOST_REPORTS: Final = 20_000
 

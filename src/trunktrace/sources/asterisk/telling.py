@@ -6,7 +6,7 @@ from trunktrace.sources.asterisk.leg import CANCELED, OUTCOMES, Leg
 from trunktrace.sources.asterisk.media import say_intervals, say_quality
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
-from trunktrace.sources.values import milliseconds_between
+from trunktrace.sources.shapes.values import milliseconds_between
 
 
 def draft_of(leg: Leg, ends: Ends, source: str) -> Draft:

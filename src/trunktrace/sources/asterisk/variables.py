@@ -11,7 +11,7 @@ from trunktrace.sources.asterisk.leg import Leg
 from trunktrace.sources.asterisk.legs import Legs, Said
 from trunktrace.sources.asterisk.names import codec_of
 from trunktrace.sources.asterisk.quality import pairs_of, string_of
-from trunktrace.sources.values import count, decimal
+from trunktrace.sources.shapes.values import count, decimal
 
 _QUALITY: Final = "rtpaudioqos"
 _BRIDGED: Final = "bridged"

@@ -12,7 +12,7 @@ from trunktrace.sources.ends import Ends
 from trunktrace.sources.freeswitch.causes import OF_ITS_OWN, outcome_of
 from trunktrace.sources.freeswitch.leg import OTHER_END, Leg, gateways_in
 from trunktrace.sources.reading import Reading
-from trunktrace.sources.values import milliseconds_between
+from trunktrace.sources.shapes.values import milliseconds_between
 from trunktrace.timeline import Attempt
 
 _TICK_MS: Final = 20.5

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
-from trunktrace.sources.bodies import Body, bodies, forms
 from trunktrace.sources.freeswitch.call import observations
 from trunktrace.sources.freeswitch.frames import decoded
 from trunktrace.sources.freeswitch.leg import (
@@ -23,10 +22,11 @@ from trunktrace.sources.freeswitch.leg import (
     names_of,
 )
 from trunktrace.sources.freeswitch.media import Statistics
-from trunktrace.sources.jsonlines import Record, list_in, object_in, record, text_in
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import unix_time
+from trunktrace.sources.shapes.bodies import Body, bodies, forms
+from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, record, text_in
+from trunktrace.sources.shapes.values import unix_time
 
 NAME: Final = "freeswitch-cdr"
 

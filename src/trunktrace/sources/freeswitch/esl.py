@@ -24,10 +24,10 @@ from trunktrace.sources.freeswitch.leg import (
 )
 from trunktrace.sources.freeswitch.media import Statistics
 from trunktrace.sources.freeswitch.rtcp import intervals, report_of
-from trunktrace.sources.ordered import in_file_order
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.values import count, http_time, unix_time
+from trunktrace.sources.shapes.ordered import in_file_order
+from trunktrace.sources.shapes.values import count, http_time, unix_time
 from trunktrace.timeline import MarkKind
 
 NAME: Final = "freeswitch-esl"

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from trunktrace.sources.bodies import bodies
-from trunktrace.sources.jsonlines import record
 from trunktrace.sources.parsed import Broken
-from trunktrace.sources.values import count
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.jsonlines import record
+from trunktrace.sources.shapes.values import count
 
 MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_HEADERS: Final = 1024

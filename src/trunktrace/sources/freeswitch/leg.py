@@ -17,7 +17,7 @@ from trunktrace.sip.reason import q850_cause
 from trunktrace.sources.freeswitch.causes import cause_named
 from trunktrace.sources.freeswitch.media import Statistics
 from trunktrace.sources.freeswitch.rtcp import Interval
-from trunktrace.sources.values import count
+from trunktrace.sources.shapes.values import count
 from trunktrace.timeline import MarkKind
 
 CAME_IN: Final = {"inbound": True, "outbound": False}

@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from trunktrace.sources.jsonlines import Record, object_in
-from trunktrace.sources.values import count, decimal
+from trunktrace.sources.shapes.jsonlines import Record, object_in
+from trunktrace.sources.shapes.values import count, decimal
 
 ALGORITHM: Final = "freeswitch"
 """`mos_algorithm` of FreeSWITCH's and SignalWire's scores."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from trunktrace.sources.values import count, unix_time
+from trunktrace.sources.shapes.values import count, unix_time
 
 _MOST_LOST: Final = 1 << 23
 """Lost packets are 24 bits with a sign: what is beyond was negative."""

@@ -16,9 +16,9 @@ from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.hep.hop import CLOCK_STEP_S, Hop, Seen, Transaction
 from trunktrace.sources.hep.link import Call
-from trunktrace.sources.identity import identities_differ
+from trunktrace.sources.livekit.identity import identities_differ
 from trunktrace.sources.reading import Reading
-from trunktrace.sources.values import milliseconds_between
+from trunktrace.sources.shapes.values import milliseconds_between
 from trunktrace.timeline import Attempt
 
 SOURCE: Final = "hep"

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.sources.packets import hex_packets, is_text
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.shapes.packets import hex_packets, is_text
 
 MAX_PAYLOAD_BYTES: Final = 65_535
 

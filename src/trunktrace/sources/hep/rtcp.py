@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.sources.hep.packet import Packet
-from trunktrace.sources.jsonlines import Record, list_in, object_in, record
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.rtcp.flow import Block, clock_of, signed_24
-from trunktrace.sources.values import count, integer
+from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, record
+from trunktrace.sources.shapes.values import count, integer
 
 NTP_EPOCH: Final = 2_208_988_800
 """Seconds from 1900 to 1970."""

@@ -16,7 +16,7 @@ from trunktrace.sip.codes import meaning_of, unanswered
 from trunktrace.sip.headers import PARTY_HEADERS
 from trunktrace.sip.legs import Leg
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.identity import identities_differ
+from trunktrace.sources.livekit.identity import identities_differ
 
 MOST_CLAIMS: Final = 256
 _ANSWERED: Final = 200

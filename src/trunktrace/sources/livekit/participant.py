@@ -16,7 +16,9 @@ from trunktrace.facts import Attempt, Observation
 from trunktrace.sip.dialling import failure_of, final_answer
 from trunktrace.sip.participant import HEADER_PREFIX
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import (
+from trunktrace.sources.livekit.leg import SeenLeg, is_sip_kind, texts_of
+from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.shapes.jsonlines import (
     Record,
     count_in,
     number_in,
@@ -24,9 +26,7 @@ from trunktrace.sources.jsonlines import (
     text_in,
     time_in,
 )
-from trunktrace.sources.livekit.leg import SeenLeg, is_sip_kind, texts_of
-from trunktrace.sources.ordered import Key, take_in_order
-from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.shapes.ordered import Key, take_in_order
 
 NAME: Final = "livekit-participant"
 

@@ -10,9 +10,16 @@ from trunktrace.facts import Observation
 from trunktrace.quality.deltas import SOURCE, agent_windows
 from trunktrace.quality.estimate import estimate_windows
 from trunktrace.quality.rtc import Sample, sample_of
-from trunktrace.sources.jsonlines import Record, list_in, object_in, records, text_in, time_in
-from trunktrace.sources.ordered import Key, in_file_order, in_order
 from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.shapes.jsonlines import (
+    Record,
+    list_in,
+    object_in,
+    records,
+    text_in,
+    time_in,
+)
+from trunktrace.sources.shapes.ordered import Key, in_file_order, in_order
 
 __all__ = ["SOURCE", "parse", "read"]
 

@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.jsonlines import Record, text_in, time_in
 from trunktrace.sources.livekit.sip_call import HANDLERS, BridgeCall
-from trunktrace.sources.ordered import Key, take_in_order
 from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.shapes.jsonlines import Record, text_in, time_in
+from trunktrace.sources.shapes.ordered import Key, take_in_order
 
 NAME: Final = "livekit-sip"
 

@@ -12,13 +12,13 @@ from trunktrace.sip.codes import meaning_of, unanswered
 from trunktrace.sip.dialling import failure_in, final_answer
 from trunktrace.sources import sdp
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import Record, count_in, number_in, text_in
 from trunktrace.sources.livekit.sip_statistics import (
     MOST_SNAPSHOTS,
     Snapshot,
     snapshot_of,
     tell,
 )
+from trunktrace.sources.shapes.jsonlines import Record, count_in, number_in, text_in
 from trunktrace.timeline import Attempt
 
 _ANSWERED: Final = 200

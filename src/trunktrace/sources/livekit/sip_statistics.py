@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Final
 
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import Record, count_in, object_in
+from trunktrace.sources.shapes.jsonlines import Record, count_in, object_in
 
 MOST_SNAPSHOTS: Final = 2048
 """One a minute: a call of a day and a half. Later ones replace the last."""

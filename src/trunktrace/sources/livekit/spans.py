@@ -17,9 +17,9 @@ from trunktrace.belief import Value, believable_text
 from trunktrace.facts import FactFields, Observation, checked, key_of
 from trunktrace.sip import participant as sip
 from trunktrace.sources.draft import MOST_MARKS, Draft
-from trunktrace.sources.jsonlines import Record, list_in, object_in, records, text_in
 from trunktrace.sources.livekit.leg import claims_of, is_sip_kind
 from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, records, text_in
 from trunktrace.windows import Leg, LossMethod, MediaDirection
 
 NAME: Final = "livekit-spans"

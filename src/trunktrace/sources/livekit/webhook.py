@@ -14,10 +14,10 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
 from trunktrace.sources.livekit.leg import SeenLeg, is_sip_kind, texts_of
-from trunktrace.sources.ordered import Key, take_in_order
 from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
+from trunktrace.sources.shapes.ordered import Key, take_in_order
 
 NAME: Final = "livekit-webhook"
 

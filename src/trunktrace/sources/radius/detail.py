@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from typing import Final
 
-from trunktrace.sources import values
-from trunktrace.sources.lines import text_lines
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.radius.dictionary import AUDIOCODES, VENDORS, plain_name, unnamed
 from trunktrace.sources.radius.packets import value_of
 from trunktrace.sources.radius.record import RadiusRecord
 from trunktrace.sources.sbc.words import epoch_time
+from trunktrace.sources.shapes import values
+from trunktrace.sources.shapes.lines import text_lines
 
 _MAX_LINE_BYTES: Final = 16 * 1024
 _MAX_ATTRIBUTES: Final = 1024

@@ -16,7 +16,7 @@ from trunktrace.sources.ends import Ends
 from trunktrace.sources.radius.session import Session, Times, host_of
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.sbc.words import codec_named
-from trunktrace.sources.values import decimal
+from trunktrace.sources.shapes.values import decimal
 
 _ORIGINS: Final[dict[str, End]] = {"answer": "caller", "originate": "callee"}
 _RELEASED_BY: Final = {"1": "caller", "2": "caller", "3": "callee", "4": "callee"}

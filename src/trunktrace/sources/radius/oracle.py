@@ -19,7 +19,7 @@ from trunktrace.sources.radius.record import RadiusRecord
 from trunktrace.sources.radius.session import Session, Times, host_of
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.sbc.words import codec_named
-from trunktrace.sources.values import decimal
+from trunktrace.sources.shapes.values import decimal
 
 _SIDES: Final[dict[End, tuple[str, str, str]]] = {
     "caller": ("ingress", "calling", "originating"),

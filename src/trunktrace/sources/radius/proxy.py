@@ -16,7 +16,7 @@ from trunktrace.sources.radius.dictionary import METHODS
 from trunktrace.sources.radius.record import FAILED, START, STOP, RadiusRecord
 from trunktrace.sources.radius.session import Session
 from trunktrace.sources.reading import Reading
-from trunktrace.sources.values import count, milliseconds_between
+from trunktrace.sources.shapes.values import count, milliseconds_between
 
 _ENDS: Final[tuple[End, ...]] = ("caller", "callee")
 

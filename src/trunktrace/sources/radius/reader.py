@@ -14,8 +14,6 @@ from datetime import tzinfo
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.ordered import in_file_order
-from trunktrace.sources.packets import hex_packets, is_hex
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.radius import gateway as radius_gateway
 from trunktrace.sources.radius import oracle as radius_oracle
@@ -25,6 +23,8 @@ from trunktrace.sources.radius.packets import record_of
 from trunktrace.sources.radius.record import FAILED, INTERIM, START, STOP, RadiusRecord, together
 from trunktrace.sources.radius.session import Session
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.shapes.ordered import in_file_order
+from trunktrace.sources.shapes.packets import hex_packets, is_hex
 
 SOURCE: Final = "radius"
 _LOOKED_AT: Final = 64 * 1024

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from trunktrace.sources import values
 from trunktrace.sources.radius.dictionary import STATUS, plain_name
+from trunktrace.sources.shapes import values
 
 START, STOP, INTERIM, FAILED = 1, 2, 3, 15
 _RANKS: Final = {START: 0, INTERIM: 1, STOP: 2, FAILED: 2}

@@ -15,7 +15,7 @@ from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.radius.record import FAILED, STOP, RadiusRecord
 from trunktrace.sources.sbc.words import gateway_time, q850_of
-from trunktrace.sources.values import milliseconds_between
+from trunktrace.sources.shapes.values import milliseconds_between
 from trunktrace.windows import LossMethod, MediaDirection
 
 Kind = Literal["oracle", "proxy", "gateway"]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from trunktrace.sources.packets import hex_packets, is_text
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.rtcp.flow import Block, signed_24
+from trunktrace.sources.shapes.packets import hex_packets, is_text
 
 SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
 from trunktrace.facts import End
-from trunktrace.sources.jsonlines import (
+from trunktrace.sources.shapes.jsonlines import (
     Record,
     count_in,
     list_in,

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from trunktrace.sources.lines import text_lines
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.rtpengine.call import Heard, MediaCall, Report, Side
-from trunktrace.sources.syslog import is_log_line, time_of
+from trunktrace.sources.shapes.lines import text_lines
+from trunktrace.sources.shapes.syslog import is_log_line, time_of
 
 _LONGEST: Final = 2048
 _CALL: Final = re.compile(r"\[([^\s\]]{1,512})(?: port \d{1,5})?\]: (?:\[\w{1,32}\] )?(?=---)")

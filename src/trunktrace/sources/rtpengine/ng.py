@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from trunktrace.sources.jsonlines import Record, list_in, record, text_in, time_in
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.rtpengine.bencode import MAX_BYTES, BencodeError, decoded
 from trunktrace.sources.rtpengine.call import MediaCall, take_statistics
+from trunktrace.sources.shapes.jsonlines import Record, list_in, record, text_in, time_in
 
 MAX_CALLS: Final = 100_000
 _COOKIE: Final = re.compile(rb"[^\s{]{1,128} (?=[d{])")

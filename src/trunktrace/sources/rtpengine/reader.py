@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.bodies import bodies
-from trunktrace.sources.jsonlines import Record
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.rtpengine.call import MediaCall
 from trunktrace.sources.rtpengine.legs import observations_of
 from trunktrace.sources.rtpengine.log import StatisticsLog, numbered_lines
 from trunktrace.sources.rtpengine.ng import Dialogue, is_bencoded, messages, take_line
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.jsonlines import Record
 
 _BOM: Final = b"\xef\xbb\xbf"
 _WITH_COOKIES: Final = re.compile(rb"[^\s{\[]{1,128} \{")

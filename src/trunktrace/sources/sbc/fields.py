@@ -11,8 +11,8 @@ from datetime import tzinfo
 from types import MappingProxyType
 from typing import Final
 
-from trunktrace.sources import values
 from trunktrace.sources.sbc.words import codec_named, epoch_time, gateway_time, q850_of
+from trunktrace.sources.shapes import values
 from trunktrace.windows import MEASURES
 
 TEXTS: Final = frozenset(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.ordered import in_file_order
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.sbc.calls import Calls, Cell
@@ -20,6 +19,7 @@ from trunktrace.sources.sbc.columns import Column, ColumnMap, column_map
 from trunktrace.sources.sbc.names import columns_of, plain
 from trunktrace.sources.sbc.row import UnreadableError, observed
 from trunktrace.sources.sbc.rows import Row, Rows, found_delimiter
+from trunktrace.sources.shapes.ordered import in_file_order
 
 NO_COLUMN_KNOWN: Final = (
     "no column of the header line is known: give a map of the columns with --columns"

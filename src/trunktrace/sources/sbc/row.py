@@ -22,7 +22,7 @@ from trunktrace.sources.sbc.fields import (
     time_of,
     value_of,
 )
-from trunktrace.sources.values import milliseconds_between
+from trunktrace.sources.shapes.values import milliseconds_between
 from trunktrace.timeline import MarkKind
 from trunktrace.windows import Leg, LossMethod, MediaDirection
 

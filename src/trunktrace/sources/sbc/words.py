@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
-from trunktrace.sources.values import count, local_seconds, unix_time
+from trunktrace.sources.shapes.values import count, local_seconds, unix_time
 
 _CODECS: Final = {
     "g711u": "pcmu",

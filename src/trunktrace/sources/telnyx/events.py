@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.sip import reason as reasons
-from trunktrace.sources.bodies import bodies
-from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
-from trunktrace.sources.ordered import in_file_order
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
+from trunktrace.sources.shapes.ordered import in_file_order
+from trunktrace.sources.shapes.values import iso_time
 from trunktrace.sources.telnyx.leg import TelnyxLeg, legs_by_control_id
 from trunktrace.sources.telnyx.words import (
     answered_by,
@@ -31,7 +32,6 @@ from trunktrace.sources.telnyx.words import (
     error_text,
     hangup_source,
 )
-from trunktrace.sources.values import iso_time
 
 NAME: Final = "telnyx"
 

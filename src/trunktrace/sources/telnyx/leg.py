@@ -26,10 +26,10 @@ from trunktrace.sip.codes import meaning_of
 from trunktrace.sip.uris import host_in_uri, is_sip_uri
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
-from trunktrace.sources.jsonlines import Record, object_in
 from trunktrace.sources.reading import Reading
+from trunktrace.sources.shapes.jsonlines import Record, object_in
+from trunktrace.sources.shapes.values import count, milliseconds_between
 from trunktrace.sources.telnyx.words import ENDED_ANSWERED, OUTCOMES
-from trunktrace.sources.values import count, milliseconds_between
 from trunktrace.windows import MediaDirection
 
 _MOST_RECORDINGS: Final = 100

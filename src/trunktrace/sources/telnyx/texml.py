@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
-from trunktrace.sources.bodies import forms
-from trunktrace.sources.callbacks import ENDINGS
-from trunktrace.sources.jsonlines import Record, text_in
-from trunktrace.sources.ordered import in_file_order
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.shapes.bodies import forms
+from trunktrace.sources.shapes.callbacks import ENDINGS
+from trunktrace.sources.shapes.jsonlines import Record, text_in
+from trunktrace.sources.shapes.ordered import in_file_order
+from trunktrace.sources.shapes.values import count, http_time, iso_time
 from trunktrace.sources.telnyx.leg import TelnyxLeg, legs_by_control_id
 from trunktrace.sources.telnyx.words import (
     OUTCOMES,
@@ -29,7 +30,6 @@ from trunktrace.sources.telnyx.words import (
     code_and_cause,
     hangup_source,
 )
-from trunktrace.sources.values import count, http_time, iso_time
 
 NAME: Final = "telnyx-texml"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from trunktrace.sources.jsonlines import Record, text_in
-from trunktrace.sources.values import integer
+from trunktrace.sources.shapes.jsonlines import Record, text_in
+from trunktrace.sources.shapes.values import integer
 
 ENDED_ANSWERED: Final = frozenset({"normal_clearing", "time_limit"})
 """Words of a call that was up. `normal_clearing` is also said when an application hangs up before

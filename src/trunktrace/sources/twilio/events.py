@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.callbacks import Ending
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import text_in
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.shapes.callbacks import Ending
+from trunktrace.sources.shapes.jsonlines import text_in
+from trunktrace.sources.shapes.values import iso_time, milliseconds_between
 from trunktrace.sources.twilio.words import (
     CARRIER,
     EDGES,
@@ -23,7 +24,6 @@ from trunktrace.sources.twilio.words import (
     sid_of,
     told_in,
 )
-from trunktrace.sources.values import iso_time, milliseconds_between
 from trunktrace.timeline import MarkKind
 from trunktrace.windows import Leg
 

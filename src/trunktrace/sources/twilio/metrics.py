@@ -16,9 +16,10 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import Record, object_in, text_in
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
+from trunktrace.sources.shapes.values import count, iso_time
 from trunktrace.sources.twilio.words import (
     CARRIER,
     EDGES,
@@ -29,7 +30,6 @@ from trunktrace.sources.twilio.words import (
     sid_of,
     told_in,
 )
-from trunktrace.sources.values import count, iso_time
 from trunktrace.windows import Leg, MediaDirection
 
 NAME: Final = "twilio-metrics"

@@ -16,12 +16,13 @@ from typing import Final
 from trunktrace.conventions import MAX_STRING_CHARACTERS
 from trunktrace.facts import Observation
 from trunktrace.sip.uris import is_sip_uri
-from trunktrace.sources.bodies import forms
-from trunktrace.sources.callbacks import ENDINGS, direction_by
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import Record, object_in
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.shapes.bodies import forms
+from trunktrace.sources.shapes.callbacks import ENDINGS, direction_by
+from trunktrace.sources.shapes.jsonlines import Record, object_in
+from trunktrace.sources.shapes.values import count, decimal, http_time, iso_time
 from trunktrace.sources.twilio.words import (
     ANSWERED_BY,
     CARRIER,
@@ -30,7 +31,6 @@ from trunktrace.sources.twilio.words import (
     say_ending,
     sid_of,
 )
-from trunktrace.sources.values import count, decimal, http_time, iso_time
 
 NAME: Final = "twilio-status"
 

@@ -17,11 +17,12 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sip.uris import is_sip_uri
-from trunktrace.sources.callbacks import Ending, direction_by
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import Record, object_in, text_in
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.shapes.callbacks import Ending, direction_by
+from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
+from trunktrace.sources.shapes.values import count, decimal, iso_time
 from trunktrace.sources.twilio.words import (
     ANSWERED_BY,
     CARRIER,
@@ -36,7 +37,6 @@ from trunktrace.sources.twilio.words import (
     sid_of,
     told_in,
 )
-from trunktrace.sources.values import count, decimal, iso_time
 from trunktrace.windows import Leg
 
 NAME: Final = "twilio-summary"

@@ -13,13 +13,13 @@ from typing import Final, cast
 
 from trunktrace import conventions as c
 from trunktrace.belief import country_code
-from trunktrace.sources.bodies import bodies
-from trunktrace.sources.callbacks import Ending
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.jsonlines import Record, list_in, object_in, text_in
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.callbacks import Ending
+from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
+from trunktrace.sources.shapes.values import count, decimal
 from trunktrace.sources.static_payloads import FIRST_DYNAMIC, codec_of
-from trunktrace.sources.values import count, decimal
 from trunktrace.windows import Leg, LossMethod, MediaDirection
 
 CARRIER: Final = "twilio"

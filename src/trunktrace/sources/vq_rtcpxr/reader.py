@@ -14,8 +14,8 @@ from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
+from trunktrace.sources.shapes.values import count, decimal, integer, iso_time, milliseconds_between
 from trunktrace.sources.static_payloads import CODECS, FIRST_DYNAMIC, codec_of
-from trunktrace.sources.values import count, decimal, integer, iso_time, milliseconds_between
 from trunktrace.sources.vq_rtcpxr.report import Report, Section, pairs, reports
 from trunktrace.windows import Leg, MediaDirection
 

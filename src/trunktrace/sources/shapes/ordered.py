@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
-from trunktrace.sources.jsonlines import Record, records
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.shapes.jsonlines import Record, records
 
 Numbered = tuple[int, Record]
 """(line, record)"""

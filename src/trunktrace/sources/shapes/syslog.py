@@ -6,7 +6,7 @@ import re
 from datetime import UTC, tzinfo
 from typing import Final
 
-from trunktrace.sources.values import iso_time
+from trunktrace.sources.shapes.values import iso_time
 
 _BEGINNING: Final = re.compile(
     r"""

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Final, cast
 from urllib.parse import parse_qsl
 
-from trunktrace.sources.jsonlines import Record
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.shapes.jsonlines import Record
 
 MAX_BODY_BYTES: Final = 256 * 1024
 MAX_PARTS: Final = 8192

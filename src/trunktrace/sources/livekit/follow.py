@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from trunktrace.facts import Observation
-from trunktrace.sources.jsonlines import MAX_LINE_BYTES, record
 from trunktrace.sources.livekit.sip import SETTLE_S, BridgeLog
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.shapes.jsonlines import MAX_LINE_BYTES, record
 
 POLL_S: Final = 0.5
 _CHUNK: Final = 64 * 1024

@@ -13,10 +13,10 @@ from typing import Final, Literal
 
 from trunktrace.facts import End
 from trunktrace.sip.uris import host_in_uri, is_sip_uri
-from trunktrace.sources.bodies import Body
-from trunktrace.sources.jsonlines import Record
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.reading import Reading
+from trunktrace.sources.shapes.bodies import Body
+from trunktrace.sources.shapes.jsonlines import Record
 from trunktrace.windows import Leg
 
 Fields = dict[str, str]

@@ -1,0 +1,1 @@
+"""How files are taken apart into records, and text into values, whatever system wrote them."""
