@@ -22,6 +22,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PHONE_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}|\d{10,15}")
 _COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
 _CODEC: Final = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
+_NO_VOICE: Final = frozenset(
+    {"telephone-event", "cn", "comfort-noise", "red", "rtx", "ulpfec", "t38", "proxy", "proxy-vid"}
+)
+"""Payloads beside the voice, and FreeSWITCH's word for packets that it does not look into."""
 
 
 class Rank(IntEnum):
@@ -80,12 +84,15 @@ def carrier_slug(value: object) -> str | None:
 
 
 def codec(value: object) -> str | None:
-    """A lower-case IANA subtype, out of `PCMU`, `PCMU/8000` or `audio/PCMU`."""
+    """A lower-case IANA subtype, out of `PCMU`, `PCMU/8000` or `audio/PCMU`.
+
+    None for what carries no voice: telephone events, comfort noise, redundancy.
+    """
     text = believable_text(value)
     if text is None:
         return None
     subtype = text.lower().removeprefix("audio/").split("/")[0]
-    return subtype if _CODEC.fullmatch(subtype) else None
+    return subtype if _CODEC.fullmatch(subtype) and subtype not in _NO_VOICE else None
 
 
 def whole(low: int, high: int) -> Callable[[object], int | None]:

@@ -11,6 +11,7 @@ from trunktrace.belief import Value
 from trunktrace.facts import End, Observation, checked
 from trunktrace.redaction import Redaction, scrub, secrets_of
 from trunktrace.redaction.text import scrubber_for
+from trunktrace.sip import codecs
 from trunktrace.sip.codes import meaning_of
 from trunktrace.sources.ends import ENDPOINT, Ends
 from trunktrace.timeline import Attempt, Mark, MarkKind
@@ -72,12 +73,17 @@ class Draft:
             self.say(direction=ends.stated_by(end))
 
     def say(self, **facts: object) -> None:
-        """Facts by field name; None says nothing. An id is also something to be matched by."""
+        """Facts by field name; None says nothing. An id is also something to be matched by.
+
+        A codec may be named as any system does (`sip.codecs.named`).
+        """
         for name, value in facts.items():
             if name in ("caller_number", "callee_number"):
                 self._party("caller" if name == "caller_number" else "callee", value)
             elif name == "call_id" and isinstance(value, str):
                 self._take(name, _REDACTION.call_id(value))
+            elif name == "codec":
+                self._take(name, codecs.named(value))
             elif value is not None:
                 self._take(name, value)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.sources.sdp import ptime_ms
-from trunktrace.sources.static_payloads import CODECS
+from trunktrace.sip.codecs import STATIC
 
 _LONGEST: Final = 16 * 1024
 _MEDIA: Final = re.compile(r"m=audio (\d{1,5})(?:/\d{1,3})? (\S{1,64})((?: \d{1,3}){1,64})")
@@ -69,7 +69,7 @@ def _voice(
     offered: list[int], named: dict[int, tuple[str, int]]
 ) -> tuple[int | None, str | None, int | None]:
     for payload_type in offered:
-        codec, clock = named.get(payload_type) or CODECS.get(payload_type) or (None, None)
+        codec, clock = named.get(payload_type) or STATIC.get(payload_type) or (None, None)
         if codec not in _NO_VOICE and payload_type != _COMFORT_NOISE:
             return payload_type, codec, clock
     return None, None, None

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from trunktrace.sip import codecs
 from trunktrace.sources.shapes.values import unix_time
 
 _TECHNOLOGIES: Final = frozenset({"pjsip", "sip", "iax2", "dahdi", "ooh323"})
@@ -20,22 +21,8 @@ _UNKNOWN: Final = frozenset({"", "<unknown>", "unknown", "anonymous", "s", "h", 
 _LONGEST_NAME: Final = 150
 _LATEST_S: Final = 2.0**32
 
-_FORMATS: Final = {
-    "ulaw": "pcmu",
-    "alaw": "pcma",
-    "g722": "g722",
-    "opus": "opus",
-    "gsm": "gsm",
-    "g729": "g729",
-    "g729a": "g729",
-    "ilbc": "ilbc",
-    "g726": "g726-32",
-    "g723": "g723",
-    "silk8": "silk",
-    "silk16": "silk",
-    "speex": "speex",
-    "speex16": "speex",
-}
+_FORMATS: Final = {"g726": "g726-32", "silk8": "silk", "silk16": "silk", "speex16": "speex"}
+"""What only Asterisk calls a codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +99,4 @@ def person_of(text: str | None) -> str | None:
 def codec_of(formats: str | None) -> str | None:
     """The IANA subtype of Asterisk's name of a format (`(ulaw)`); None for several or unknown."""
     told = (formats or "").strip().strip("()").lower()
-    return _FORMATS.get(told)
+    return _FORMATS.get(told) or codecs.known(told)

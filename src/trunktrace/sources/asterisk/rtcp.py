@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+from trunktrace.sip.codecs import clock_near
 from trunktrace.sources.asterisk.events import Event
 from trunktrace.sources.asterisk.names import moment
 from trunktrace.sources.asterisk.quality import round_trip_ms
@@ -18,8 +19,7 @@ from trunktrace.sources.shapes.values import count
 
 MOST_REPORTS: Final = 20_000
 
-_CLOCKS_HZ: Final = (8000, 16000, 24000, 32000, 48000)
-_CLOCK_TOLERANCE: Final = 0.02
+_PTIME_TOLERANCE: Final = 0.02
 _LONGEST_FIRST_S: Final = 30.0
 _NEAR_S: Final = 60.0
 _LATEST_S: Final = 3600.0
@@ -179,9 +179,7 @@ def _clock(one: Sender, other: Sender) -> int | None:
     units = (other.rtp - one.rtp) % 2**32
     if seconds < 1.0 or units > _MOST_PACKETS * 1000:
         return None
-    rate = units / seconds
-    near = [hz for hz in _CLOCKS_HZ if abs(rate - hz) <= _CLOCK_TOLERANCE * hz]
-    return near[0] if near else None
+    return clock_near(units / seconds)
 
 
 def _ptime(one: Sender, other: Sender, clock: int) -> int | None:
@@ -189,7 +187,7 @@ def _ptime(one: Sender, other: Sender, clock: int) -> int | None:
     if packets <= 0:
         return None
     told = (other.rtp - one.rtp) % 2**32 / packets / clock * 1000.0
-    near = [ms for ms in _PTIMES_MS if abs(told - ms) <= _CLOCK_TOLERANCE * ms]
+    near = [ms for ms in _PTIMES_MS if abs(told - ms) <= _PTIME_TOLERANCE * ms]
     return near[0] if near else None
 
 

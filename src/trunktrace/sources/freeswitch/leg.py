@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trunktrace.facts import End
+from trunktrace.sip import codecs
 from trunktrace.sip.reason import q850_cause
 from trunktrace.sources.freeswitch.causes import cause_named
 from trunktrace.sources.freeswitch.media import Statistics
@@ -34,11 +35,6 @@ _CONTACT_TRANSPORT: Final = re.compile(r";transport=(\w{2,3})\b", re.IGNORECASE)
 _GATEWAY: Final = re.compile(r"sofia/gateway/([^/|,\s\]]{1,64})/")
 _MEDIA_LINE: Final = re.compile(r"^m=audio (\d{1,5}) ([A-Z/]{7,24})", re.MULTILINE)
 _LONGEST_SDP: Final = 16 * 1024
-_UNREAD: Final = "PROXY"
-"""In the codec's place where FreeSWITCH hands packets on as they are (`proxy_media`)."""
-
-_RTP_CLOCKS: Final = {"g722": 8000, "opus": 48000}
-"""RTP clocks that differ from the sampling rate that FreeSWITCH writes (RFC 3551, RFC 7587)."""
 
 MAX_NAME_CHARACTERS: Final = 255
 VARIABLES: Final = frozenset(
@@ -192,8 +188,7 @@ class Leg:
         """The codec that was agreed; None on a leg that had no media (there it is an offer)."""
         if not self.had_media:
             return None
-        told = self.said("rtp_use_codec_name") or self.said("read_codec")
-        return None if told is None or told.upper().startswith(_UNREAD) else told
+        return codecs.named(self.said("rtp_use_codec_name") or self.said("read_codec"))
 
     @property
     def had_media(self) -> bool:
@@ -203,11 +198,8 @@ class Leg:
 
     @property
     def clock_rate_hz(self) -> int | None:
-        """The RTP clock; for G.722 and Opus not the rate that FreeSWITCH writes."""
-        codec = self.codec
-        if codec is None:
-            return None
-        return _RTP_CLOCKS.get(codec.lower()) or count(self.said("rtp_use_codec_rate"))
+        """The RTP clock; FreeSWITCH writes the sampling rate."""
+        return codecs.clock_hz(self.codec, count(self.said("rtp_use_codec_rate")))
 
     @property
     def ptime_ms(self) -> int | None:

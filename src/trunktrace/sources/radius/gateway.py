@@ -15,7 +15,6 @@ from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.radius.session import Session, Times, host_of
 from trunktrace.sources.reading import Reading
-from trunktrace.sources.sbc.words import codec_named
 from trunktrace.sources.shapes.values import decimal
 
 _ORIGINS: Final[dict[str, End]] = {"answer": "caller", "originate": "callee"}
@@ -57,7 +56,7 @@ def _leg(session: Session, ends: Ends, end: End, reading: Reading) -> Observatio
     draft = session.draft("radius", ends, end, whole, _names(session))
     draft.say(
         call_id=whole.text("call-id", "sip-call-id"),
-        codec=codec_named(whole.text("coder-type-rate")),
+        codec=whole.text("coder-type-rate"),
     )
     draft.identify("linked_id", session.conference)
     draft.identify("channel_id", session.session_id)

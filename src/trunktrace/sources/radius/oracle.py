@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from trunktrace.facts import End, Observation
+from trunktrace.sip import codecs
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.radius.record import RadiusRecord
 from trunktrace.sources.radius.session import Session, Times, host_of
 from trunktrace.sources.reading import Reading
-from trunktrace.sources.sbc.words import codec_named
 from trunktrace.sources.shapes.values import decimal
 
 _SIDES: Final[dict[End, tuple[str, str, str]]] = {
@@ -76,8 +76,8 @@ def _tell_place(draft: Draft, session: Session, ends: Ends, end: End) -> None:
             draft.claim({"sip.hostname": host})
         if ends.by != "assumed":
             draft.say(route=trunk_group)
-    forward = codec_named(whole.text("acme-flowtype-fs1-f"))
-    reverse = codec_named(whole.text("acme-flowtype-fs1-r"))
+    forward = codecs.named(whole.text("acme-flowtype-fs1-f"))
+    reverse = codecs.named(whole.text("acme-flowtype-fs1-r"))
     if reverse is None or forward is None or forward == reverse:
         draft.say(codec=forward or reverse)
     draft.say(ptime_ms=whole.number("acme-flow-ptime-fs1-f"))

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from trunktrace.sip.codecs import clock_near
+
 DEFAULT_CLOCK_HZ: Final = 8000
 LONGEST_SHORT_S: Final = 15.0
 """A longer window is a total of the call (`media.LONGEST_WINDOW_S`)."""
@@ -21,8 +23,6 @@ _MOST_RTT_MS: Final = 10_000.0
 _MOST_PACKETS_PER_S: Final = 1_000.0
 _USUAL_PACKETS_PER_S: Final = 50.0
 _NEAR_S: Final = 3.0
-_CLOCKS_HZ: Final = (8000, 16000, 24000, 32000, 48000)
-_CLOCK_TOLERANCE: Final = 0.02
 _LEAST_CLOCK_S: Final = 4.0
 _MOST_CLOCK_S: Final = 40_000.0
 """An RTP timestamp of 48 kHz begins anew after 24 hours."""
@@ -123,8 +123,7 @@ def clock_of(told: Sequence[tuple[float, int]]) -> int | None:
     if not _LEAST_CLOCK_S <= seconds <= _MOST_CLOCK_S:
         return None
     ticks = (told[-1][1] - told[0][1]) % (1 << 32)
-    near = min(_CLOCKS_HZ, key=lambda hz: abs(ticks / seconds - hz))
-    return near if abs(ticks / seconds - near) <= _CLOCK_TOLERANCE * near else None
+    return clock_near(ticks / seconds)
 
 
 def _begun(told: list[Span]) -> list[Span]:

@@ -9,6 +9,7 @@ from typing import Final
 from trunktrace.belief import believable_text
 from trunktrace.conventions import SIP_CALL_ID
 from trunktrace.facts import End, Observation
+from trunktrace.sip import codecs
 from trunktrace.sip.uris import parse_host
 from trunktrace.sources import sdp
 from trunktrace.sources.acc.voice import ALGORITHM
@@ -17,7 +18,6 @@ from trunktrace.sources.ends import Ends
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.rtpengine.call import MediaCall, Report, Side
 from trunktrace.sources.rtpengine.loss import Way, ways
-from trunktrace.sources.static_payloads import CODECS
 from trunktrace.windows import LossMethod, MediaDirection
 
 NAME: Final = "rtpengine"
@@ -94,7 +94,7 @@ def _first_codec(text: str) -> str:
         return ""
     payload = int(found[1])
     mapped = re.search(rf"^a=rtpmap:{payload} ([\w.+-]{{1,32}}/\d{{1,6}})", text, re.MULTILINE)
-    name, rate = CODECS.get(payload, ("", 0))
+    name, rate = codecs.STATIC.get(payload, ("", 0))
     return mapped[1] if mapped else f"{name}/{rate}" if name else ""
 
 

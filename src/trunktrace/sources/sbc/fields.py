@@ -11,7 +11,8 @@ from datetime import tzinfo
 from types import MappingProxyType
 from typing import Final
 
-from trunktrace.sources.sbc.words import codec_named, epoch_time, gateway_time, q850_of
+from trunktrace.sip import codecs
+from trunktrace.sources.sbc.words import epoch_time, gateway_time, q850_of
 from trunktrace.sources.shapes import values
 from trunktrace.windows import MEASURES
 
@@ -99,7 +100,7 @@ def time_of(text: str, form: str, zone: tzinfo, *, after: float | None = None) -
 def value_of(field: str, text: str, unit: str | None) -> object:
     """The value of a field that is no time, in our own unit."""
     if field == "codec":
-        return codec_named(text)
+        return codecs.named(text)
     if field == "q850_cause":
         return q850_of(text, decimal=unit != "hex", answered=False)
     if field in WORDS:

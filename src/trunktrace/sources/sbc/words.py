@@ -1,4 +1,4 @@
-"""Words that SBCs and voice gateways write: codecs, times of Cisco's fashion, hexadecimal causes.
+"""Words that SBCs and voice gateways write: times of Cisco's fashion, hexadecimal causes.
 
 Sources: Cisco's "CDR Accounting for Cisco IOS Voice Gateways", AudioCodes' CDR field descriptions,
 Oracle's Accounting Guide.
@@ -11,26 +11,6 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
 from trunktrace.sources.shapes.values import count, local_seconds, unix_time
-
-_CODECS: Final = {
-    "g711u": "pcmu",
-    "g711mu": "pcmu",
-    "g711ulaw": "pcmu",
-    "g711ulaw64k": "pcmu",
-    "mulaw": "pcmu",
-    "g711a": "pcma",
-    "g711alaw": "pcma",
-    "g711alaw64k": "pcma",
-    "alaw": "pcma",
-    "g729a": "g729",
-    "g729b": "g729",
-    "g729ab": "g729",
-    "g729r8": "g729",
-    "g729br8": "g729",
-    "g722-64": "g722",
-    "g72264k": "g722",
-}
-_SILENT: Final = frozenset({"none", "unknown", "n/a", "na", "-", "null"})
 
 _TIME: Final = re.compile(
     r"[*.]?[ ]?(\d{1,2}):(\d\d):(\d\d)(?:\.(\d{1,6}))?[ ]{1,4}"
@@ -51,16 +31,6 @@ _HOURS: Final = {
 }  # fmt: skip
 _OFFSET: Final = re.compile(r"(?:utc|gmt)?([+-])(\d{1,2})(?::?(\d\d))?", re.IGNORECASE)
 _HEXADECIMAL: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{1,2})|\d{1,3} \(0x([0-9a-fA-F]{1,2})\)")
-
-
-def codec_named(name: str | None) -> str | None:
-    """The name that a codec has at IANA, as far as vendors' own names are known here."""
-    if name is None:
-        return None
-    plain = name.strip().lower()
-    if plain in _SILENT:
-        return None
-    return _CODECS.get(plain.replace(".", "").replace("_", "").replace(" ", ""), plain)
 
 
 def gateway_time(

@@ -27,7 +27,6 @@ from trunktrace.sources.telnyx.leg import TelnyxLeg, legs_by_control_id
 from trunktrace.sources.telnyx.words import (
     answered_by,
     attestation,
-    clock_rate,
     code_and_cause,
     error_text,
     hangup_source,
@@ -154,7 +153,7 @@ def _on_answered(leg: TelnyxLeg, event: _Event) -> None:
     leg.answered = True
     leg.answered_at = event.at if leg.answered_at is None else leg.answered_at
     codec = text_in(event.payload, "codec")
-    rate = clock_rate(codec, event.payload.get("sampling_rate"))
+    rate = clock_hz(codec, integer(event.payload.get("sampling_rate")))
     leg.facts |= {"codec": codec, "clock_rate_hz": rate}
     _read_headers(leg, event.payload)
 

@@ -14,19 +14,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
+from trunktrace.sip.codecs import clock_hz
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.bodies import forms
 from trunktrace.sources.shapes.callbacks import ENDINGS
 from trunktrace.sources.shapes.jsonlines import Record, text_in
 from trunktrace.sources.shapes.ordered import in_file_order
-from trunktrace.sources.shapes.values import count, http_time, iso_time
+from trunktrace.sources.shapes.values import count, http_time, integer, iso_time
 from trunktrace.sources.telnyx.leg import TelnyxLeg, legs_by_control_id
 from trunktrace.sources.telnyx.words import (
     OUTCOMES,
     answered_by,
     attestation,
-    clock_rate,
     code_and_cause,
     hangup_source,
 )
@@ -125,7 +125,7 @@ def _common(leg: TelnyxLeg, callback: _Callback) -> None:
     codec = text_in(form, "Codec")
     told: dict[str, object] = {
         "codec": codec,
-        "clock_rate_hz": clock_rate(codec, form.get("SamplingRate")),
+        "clock_rate_hz": clock_hz(codec, integer(form.get("SamplingRate"))),
         "stir_attestation": attestation(
             form.get("ShakenStirAttestation"), form.get("ShakenStirValidated")
         ),

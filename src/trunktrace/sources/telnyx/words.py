@@ -28,10 +28,6 @@ Dial command that ran out; `unspecified` says nothing."""
 
 _SOURCES: Final = frozenset({"caller", "callee"})
 _MOST_REASON_CHARACTERS: Final = 255
-_CLOCKS: Final = {
-    "pcmu": 8000, "pcma": 8000, "g729": 8000, "ilbc": 8000, "amr": 8000,
-    "amr-wb": 16000, "opus": 48000,
-}  # fmt: skip
 
 
 def code_and_cause(value: object) -> tuple[int | None, int | None]:
@@ -66,12 +62,6 @@ def error_text(value: object) -> str | None:
         if word is not None and word not in said:
             said = f"{said} {word}".lstrip()[:_MOST_REASON_CHARACTERS]
     return said or None
-
-
-def clock_rate(codec: str | None, sampling_rate: object) -> int | None:
-    """The RTP clock rate in Hz, where the sampling rate is one; G.722 has another (RFC 3551)."""
-    rate = integer(sampling_rate)
-    return rate if codec is not None and _CLOCKS.get(codec.lower()) == rate else None
 
 
 def answered_by(value: object) -> str | None:

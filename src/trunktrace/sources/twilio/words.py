@@ -13,13 +13,13 @@ from typing import Final, cast
 
 from trunktrace import conventions as c
 from trunktrace.belief import country_code
+from trunktrace.sip import codecs
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.callbacks import Ending
 from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
 from trunktrace.sources.shapes.values import count, decimal
-from trunktrace.sources.static_payloads import FIRST_DYNAMIC, codec_of
 from trunktrace.windows import Leg, LossMethod, MediaDirection
 
 CARRIER: Final = "twilio"
@@ -144,10 +144,10 @@ def codec_in(stream: Record) -> dict[str, object]:
     payload_type = count(stream.get("codec"))
     name = text_in(stream, "codec_name")
     if name is None or name.lower().startswith("unknown"):
-        name = codec_of(payload_type) if payload_type is not None else None
-    if payload_type is not None and payload_type < FIRST_DYNAMIC and name is not None:
-        known = codec_of(payload_type)
-        if known is not None and known != name.lower():
+        name = codecs.of_type(payload_type)
+    if payload_type is not None and payload_type < codecs.FIRST_DYNAMIC and name is not None:
+        known = codecs.of_type(payload_type)
+        if known is not None and known != codecs.named(name):
             payload_type = None  # one of the two is a default: the name is what people read
     return {"codec": name, "payload_type": payload_type}
 

@@ -9,13 +9,13 @@ from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.facts import End, Observation
+from trunktrace.sip import codecs
 from trunktrace.sip.uris import host_in_uri, parse_host
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.values import count, decimal, integer, iso_time, milliseconds_between
-from trunktrace.sources.static_payloads import CODECS, FIRST_DYNAMIC, codec_of
 from trunktrace.sources.vq_rtcpxr.report import Report, Section, pairs, reports
 from trunktrace.windows import Leg, MediaDirection
 
@@ -175,17 +175,18 @@ def _number(section: Section, key: str, low: float, high: float) -> float | None
 
 def _codec(draft: Draft, section: Section) -> None:
     payload_type = integer(section.get("PT"))
-    static = codec_of(payload_type)
+    static = codecs.of_type(payload_type)
     draft.say(codec=static)
     # linphone writes PT=1 PD=opus: the name is right.
     draft.say(codec=section.get("PD"))
     named = draft.known(c.RTP_CODEC)
     is_right = named is not None and named == static
-    if payload_type is not None and named and (payload_type >= FIRST_DYNAMIC or is_right):
+    if payload_type is not None and named and (payload_type >= codecs.FIRST_DYNAMIC or is_right):
         draft.say(payload_type=payload_type)
-    clock = CODECS[payload_type][1] if payload_type is not None and is_right else None
-    # SR is how often sound is sampled; G.722's clock runs at half of that.
-    draft.say(clock_rate_hz=clock or (None if named == "g722" else count(section.get("SR"))))
+    # SR is how often sound is sampled.
+    clock = codecs.STATIC[payload_type][1] if payload_type is not None and is_right else None
+    codec = named if isinstance(named, str) else None
+    draft.say(clock_rate_hz=clock or codecs.clock_hz(codec, count(section.get("SR"))))
     per_second = count(section.get("PPS"))
     if per_second and 1000 % per_second == 0:
         draft.say(ptime_ms=1000 // per_second)
