@@ -128,8 +128,7 @@ class _Telling:
         self, end: End, voices: Iterable[VoiceOfEnd], tell: Callable[[Draft], None]
     ) -> Observation:
         draft = Draft(self._source, record_id=believable_text(self._call.call_id) or "")
-        knows = bool(self._records()) or self._ends.by != "assumed"
-        draft.place(self._ends, end, states_direction=knows)
+        draft.place(self._ends, end, states_direction=self._ends.by != "assumed")
         self._persons(draft)
         self._identity(draft)
         tell(draft)

@@ -100,7 +100,8 @@ def _host(label: str) -> str:
 def draft_of(part: Part, ends: Ends, number: int, linked_id: str | None) -> Draft:
     """The observation of a leg as far as SIP tells it; who hung up is `say_hangup`'s."""
     draft = Draft(SOURCE)
-    draft.place(ends, part.end if part.end is not None else ends.far)
+    end = part.end if part.end is not None else ends.far
+    draft.place(ends, end, states_direction=ends.by != "assumed")
     hop = part.decisive
     _say_parties(draft, part)
     draft.say(call_id=part.call.call_id)

@@ -109,7 +109,7 @@ class Session:
         draft = Draft(source, record_id=self.session_id)
         draft.complete = self.complete
         draft.hide(*self._persons())
-        draft.place(ends, end, names=names)
+        draft.place(ends, end, names=names, states_direction=ends.by != "assumed")
         if parties is not None:
             draft.say(
                 caller_number=parties.text("calling-station-id"),

@@ -109,7 +109,8 @@ def _leg(
         if (column.end or row_end) in (None, end) or column.field == PERSONS
     ]
     if end is not None:
-        draft.place(ends, end, names=own_names(spoken, end, row_end))
+        names = own_names(spoken, end, row_end)
+        draft.place(ends, end, names=names, states_direction=ends.by != "assumed")
     times = _times(mine, reading)
     _tell_facts(draft, mine, end, answered="answer_time" in times)
     if end is not None and end == ends.far:
