@@ -11,7 +11,7 @@ run sees the same records: `--start` goes on where another run stopped, `--seed`
 - no exception comes out;
 - it takes no more than 10 ms for each record in it; what takes longer is measured three times more,
   by the time of the thread alone, and counts if the least of them is too long;
-- it says something: an observation, a broken record, or one that is ignored;
+- it drops no record in silence, as far as that can be told from outside (`mutation.Broken.spoken`);
 - no number of a person in the original stands in what it says, nor in why it is broken.
 
 Exit code 1 if there is a finding; the input of each is saved as `SOURCE-SEED-NUMBER.bin`.
@@ -111,7 +111,7 @@ def _judged(source: Source, record: Broken, outcome: Outcome) -> Iterator[tuple[
     outcome.slowest_s = max(outcome.slowest_s, each)
     outcome.said += _counted(parsed)
     if not record.spoken(parsed):
-        yield "silent", f"nothing is said of {len(record.data)} bytes"
+        yield "silent", f"a record of {len(record.data)} bytes was dropped, or told twice"
     if record.in_clear(parsed):
         yield "number", f"a number of {record.origin} stands in clear"
 

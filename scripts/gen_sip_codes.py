@@ -62,8 +62,8 @@ Q850_HEAD = """\
 ## Q.850 causes
 
 From the Reason header (RFC 3326), or from an element that has them natively. *SIP code*: RFC 3398
-section 7.2.4.1, and where that is silent what Oracle and FreeSWITCH document. A call rejected (21)
-is 603 where the cause's location is the user.
+section 7.2.4.1, and where that is silent what Oracle and FreeSWITCH document. RFC 3398 makes a call
+rejected (21) a 603 where the cause's location is the user: that is not told apart here.
 """
 
 REVERSE_HEAD = """\

@@ -231,6 +231,54 @@ def _stands_beside(module: Module, top: str) -> bool:
     return (SOURCE / "trunktrace" / f"{top}.py").exists() and FLOORS[top] == FLOORS[module.top]
 
 
+SHARED_FOLDERS = frozenset({"shapes"})
+SINGLE_SYSTEMS = frozenset({"plivo", "signalwire", "vonage"})
+"""Systems of which a single module in `sources/` reads the records."""
+
+ACROSS = {
+    ("table", "*"): "the list of all readers",
+    ("kinds", "sbc"): "an SBC's CSV is known by its columns alone",
+    ("acc", "rtpengine"): "Kamailio's CDR passes on rtpengine's numbers",
+    ("hep", "livekit"): "the identity of a LiveKit call stands in SIP headers",
+    ("hep", "rtcp"): "HEP carries RTCP packets",
+    ("hep", "vq_rtcpxr"): "HEP carries quality reports in SIP",
+    ("plivo", "freeswitch"): "Plivo names hang-up causes as FreeSWITCH does",
+    ("radius", "sbc"): "gateways write times and causes in RADIUS as in CSV",
+    ("signalwire", "freeswitch"): "SignalWire scores audio as FreeSWITCH does",
+}
+"""What one system may import of another, and why."""
+
+
+def _across() -> dict[tuple[str, str], str]:
+    """Each pair (module or system, other system) under `sources/` of which the one imports."""
+    inside = [module for module in MODULES if module.top == "sources" and len(module.parts) > 2]
+    folders = {module.parts[2] for module in inside if len(module.package) > 2}
+    systems = (folders - SHARED_FOLDERS) | SINGLE_SYSTEMS
+    found: dict[tuple[str, str], str] = {}
+    for module in inside:
+        for item, top in module.inside:
+            other = item.name.split(".")[2] if top == "sources" and item.name.count(".") > 1 else ""
+            if other in systems and other != module.parts[2]:
+                found[module.parts[2], other] = f"{module}, line {item.line}"
+    return found
+
+
+def test_systems_do_not_lean_on_each_other() -> None:
+    """A system's reader imports another system's only for a reason that is named."""
+    wrong = {
+        pair: where
+        for pair, where in _across().items()
+        if pair not in ACROSS and (pair[0], "*") not in ACROSS
+    }
+    assert not wrong
+
+
+def test_each_reason_is_needed() -> None:
+    """Nothing is allowed that nobody does any more."""
+    used = _across().keys()
+    assert {pair for pair in ACROSS if pair[1] != "*"} <= used
+
+
 def test_no_import_cycle() -> None:
     """No module reaches itself by following imports, those inside functions included."""
     graph = {".".join(module.parts): {item.name for item, _ in module.inside} for module in MODULES}

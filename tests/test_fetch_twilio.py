@@ -152,11 +152,27 @@ async def test_the_last_partial_one_when_the_time_is_over(twilio: Twilio, time: 
 
 
 async def test_45_minutes_by_default(twilio: Twilio, time: Time) -> None:
-    """Nobody waits for ever; then the reason is told, and what to do."""
+    """Nobody waits for ever for a summary that is being made; then it is told that it is."""
+    twilio.answer("Summary", NOT_YET)
     async with _client(twilio, time) as insights:
-        with pytest.raises(FetchError, match="check the CallSid and the account"):
+        with pytest.raises(FetchError, match="has not completed the summary yet"):
             await insights.summary(SID)
     assert sum(time.slept) == 45 * 60.0
+
+
+@pytest.mark.parametrize("seen", [[], [PARTIAL], [NOT_YET]])
+async def test_a_call_that_twilio_does_not_know(
+    twilio: Twilio, time: Time, seen: list[Told | dict[str, Any]]
+) -> None:
+    """A CallSid that is mistyped or another account's is asked for again for three minutes."""
+    twilio.answer("Summary", *seen, NO_SUCH)
+    async with _client(twilio, time) as insights:
+        if PARTIAL in seen:
+            assert await insights.summary(SID) == PARTIAL
+        else:
+            with pytest.raises(FetchError, match=r"does not know this CallSid .* another account"):
+                await insights.summary(SID)
+    assert sum(time.slept) == 180.0
 
 
 async def test_it_goes_on_when_twilio_is_busy(twilio: Twilio, time: Time) -> None:
@@ -224,6 +240,22 @@ async def test_a_server_that_is_not_there(twilio: Twilio, time: Time) -> None:
             await insights.summary(SID, wait_s=60.0)
     assert PASSWORD not in f"{raised.value} {raised.value.__cause__} {raised.value.__context__}"
     assert sum(time.slept) == 60.0
+
+
+@pytest.mark.parametrize("mistake", [AttributeError, TypeError, KeyError, RecursionError])
+async def test_a_mistake_in_a_program_is_not_asked_again(
+    time: Time, mistake: type[Exception]
+) -> None:
+    """What a transport or the SDK does wrong comes through at once, as it is."""
+
+    class Wrong(Given):
+        async def get(self, url: str, params: Mapping[str, str]) -> Answer:
+            raise mistake("in the SDK")
+
+    async with VoiceInsights(transport=Wrong(), sleep=time.sleep, clock=time.clock) as insights:
+        with pytest.raises(mistake, match="in the SDK"):
+            await insights.summary(SID)
+    assert time.slept == []
 
 
 def _page(key: str, number: int, following: str | None) -> dict[str, Any]:

@@ -148,6 +148,15 @@ def test_shared_keys_sign_with_sha_256() -> None:
     assert not is_signed(URL, signature=signature, auth_token="secret", form=FORM)
 
 
+@pytest.mark.parametrize("algorithm", ["HMAC_SHA1", "HMAC_SHA256"])
+def test_algorithms_in_any_case(algorithm: str) -> None:
+    """Both ways an algorithm is named in upper or lower case, and one that is none is refused."""
+    signature = sign(URL, auth_token=TOKEN, form=FORM, algorithm=algorithm)
+    assert sign(URL, auth_token=TOKEN, form=FORM, algorithm=algorithm.lower()) == signature
+    with pytest.raises(ConfigurationError, match="HMAC_SHA1 or HMAC_SHA256"):
+        sign(URL, auth_token=TOKEN, form=FORM, algorithm="HMAC_MD5")
+
+
 def test_an_empty_token_is_a_setting_that_is_wrong() -> None:
     """Anybody can sign with an empty key: it is refused loudly, not checked."""
     with pytest.raises(ConfigurationError, match="auth_token"):

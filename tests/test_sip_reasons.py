@@ -73,20 +73,6 @@ def test_only_q850_has_causes_of_q850(header: str, cause: int | None) -> None:
     assert q850_cause(header) == cause
 
 
-@pytest.mark.parametrize(
-    "header,normal",
-    [
-        ("Q.850;cause=16", True), ("Q.850;cause=31", False), ("SIP;cause=0", True),
-        ("SIP;cause=200", True), ("SIP;cause=503", False), ('X.int;text="0x0"', True),
-        ("X.int;reasoncode=0x1", False), ("RELEASE_CAUSE;cause=1", True),
-        ("RELEASE_CAUSE;cause=2", False), ("Q.850", False), ("other;cause=16", False),
-    ],
-)  # fmt: skip
-def test_how_a_call_ends_as_it_should(header: str, normal: bool) -> None:
-    """Each protocol has its own word for a normal end; what is not known is none."""
-    assert parse_reasons(header)[0].is_normal is normal
-
-
 def test_a_sip_code_in_a_reason_header() -> None:
     """Of the protocol SIP, and a code."""
     found = [
@@ -272,12 +258,6 @@ def test_no_rule_repeats_without_a_bound() -> None:
 def test_a_cause_stands_for_a_code(cause: int, code: int | None) -> None:
     """As in RFC 3398, and as vendors document where it is silent."""
     assert q850.sip_code(cause) == code
-
-
-def test_a_call_that_the_user_rejects_is_603() -> None:
-    """The location of the cause decides between 403 and 603."""
-    assert q850.sip_code(21, by_user=True) == 603
-    assert q850.sip_code(17, by_user=True) == 486
 
 
 @pytest.mark.parametrize(

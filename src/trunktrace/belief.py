@@ -23,7 +23,7 @@ _PHONE_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}|\d{10,15}")
 _COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
 _CODEC: Final = re.compile(r"[a-z0-9][a-z0-9._+-]{0,31}")
 _NO_VOICE: Final = frozenset(
-    {"telephone-event", "cn", "comfort-noise", "red", "rtx", "ulpfec", "t38", "proxy", "proxy-vid"}
+    {"telephone-event", "cn", "comfort-noise", "red", "rtx", "t38", "t.38", "proxy", "proxy-vid"}
 )
 """Payloads beside the voice, and FreeSWITCH's word for packets that it does not look into."""
 

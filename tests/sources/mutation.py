@@ -41,6 +41,13 @@ ODD_VALUES: tuple[Any, ...] = (
     [], [[]], {}, {"": None}, "-5", [None, 1, "a"], {"a": {"b": {}}}, 1795396157, "1795396157",
     "x" * 3000,
 )  # fmt: skip
+LINES = frozenset({
+    "livekit-sip", "livekit-webhook", "livekit-participant", "livekit-rtc", "livekit-spans",
+    "asterisk-cdr", "kamailio-acc",
+})  # fmt: skip
+"""Sources of which every line that is not blank is one record, whatever stands on it."""
+_BOM = b"\xef\xbb\xbf"
+
 _NUMBER = re.compile(rb"\d+(?:\.\d+)?")
 _PIECES = re.compile(rb"[^,;&|\n\t ]*[,;&|\n\t ]?")
 _NOTHING = b"\xef\xbb\xbf \t\r\v\f,:[]\x00"
@@ -57,11 +64,25 @@ class Broken:
     parts: int
     persons: tuple[str, ...]
     origin: str
+    is_of_lines: bool
 
     def spoken(self, parsed: Parsed) -> bool:
-        """Whether something was said of it: none is dropped in silence."""
-        said = parsed.observations or parsed.broken or parsed.ignored
-        return bool(said) or self._is_empty()
+        """Whether what was said of it leaves no room for a record that was dropped in silence.
+
+        Exact where each line is a record (`LINES`) and nothing was observed: then each line is
+        broken or ignored, and once. Beside an observation some of the lines are what it was made
+        of, and how many is not told: then no more than all lines are broken or ignored. Of every
+        other source only that anything at all was said: of several records that were changed into
+        one, one that is lost beside another is not seen here.
+        """
+        rest = len(parsed.broken) + parsed.ignored
+        if self.is_of_lines:
+            lines = self._lines()
+            return rest <= lines if parsed.observations else rest == lines
+        return bool(parsed.observations) or rest > 0 or self._is_empty()
+
+    def _lines(self) -> int:
+        return sum(bool(line.strip()) for line in self.data.removeprefix(_BOM).split(b"\n"))
 
     def _is_empty(self) -> bool:
         """Whether it holds no record at all: blanks, remarks between packets, empty lists."""
@@ -133,7 +154,8 @@ class Mutator:
         if chance.random() < 0.1:
             whole = _changed(whole, chance)
         many = max(1, len(parts))
-        return Broken(whole, original.reading, many, original.persons, original.name)
+        of_lines = self.source in LINES
+        return Broken(whole, original.reading, many, original.persons, original.name, of_lines)
 
 
 def _original(name: str, source: str, data: bytes, reading: Reading) -> _Original:

@@ -426,6 +426,7 @@ def test_a_call_with_other_numbers_is_not_linked() -> None:
     first = answered(Leg("a1", CALLER, PROXY))
     other = Leg("b1", PROXY, EAST, caller="+15555550120", callee="+15555550121")
     told = parse(*first.packets, *answered(other, at=0.1).packets).observations
+    assert {one.ids["call_id"] for one in told} == {"a1", "b1"}
     assert all("linked_id" not in one.ids for one in told)
 
 

@@ -47,6 +47,23 @@ def test_names_of_our_own_need_no_map() -> None:
     assert window.loss_method == "counted"
 
 
+@pytest.mark.parametrize(
+    "reason, phrase, cause",
+    [
+        ("Q.850 ; cause = 34", None, 34), ("q.850;cause=17;text=busy", None, 17),
+        ("SIP ;cause=486", None, None), ("SIP;cause=486,Q.850;cause=17", None, 17),
+        ("Busy Here", "Busy Here", None), ("SIP trunk down", "SIP trunk down", None),
+    ],
+)  # fmt: skip
+def test_a_reason_header_in_the_place_of_a_phrase(
+    reason: str, phrase: str | None, cause: int | None
+) -> None:
+    """A header gives its Q.850 cause and is no phrase; what only begins like one is a phrase."""
+    facts = _one("call_id|status_code|reason", f"a@b|486|{reason}").facts
+    assert facts.get("sip.response.reason") == phrase
+    assert facts.get("sip.reason.q850") == cause
+
+
 def test_attribute_keys_are_names_too() -> None:
     """A column may be called by an attribute key, with leg and direction in it."""
     one = _one("sip.call_id,rtp.out.lost_count,pstn.in.loss_ratio", "a@b,4,0.02")

@@ -29,6 +29,8 @@ SUMMARY_WAIT_S: Final = 45 * 60.0
 """How long a summary is waited for: Twilio needs about 30 minutes."""
 PAGES_WAIT_S: Final = 3 * 60.0
 """How long metrics and events are waited for: Twilio needs about 90 seconds."""
+UNKNOWN_WAIT_S: Final = 3 * 60.0
+"""How long a call that Twilio does not know is asked for again: it may just have ended."""
 
 Json = dict[str, object]
 Sleep = Callable[[float], Awaitable[object]]
@@ -51,9 +53,22 @@ _REFUSED: Final = {
     "account, or use a key that may read Voice Insights",
 }
 _UNKNOWN: Final = (
-    "Twilio has no such record (404): check the CallSid and the account, and that Voice Insights "
-    "Advanced Features are active"
+    "Twilio does not know this CallSid (404), or it belongs to another account: check the CallSid "
+    "and the account, and that Voice Insights Advanced Features are active"
 )
+_MISTAKES: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+)
+"""What a mistake in a program raises, in a transport or in the SDK: asking again mends none."""
 
 _TOO_LATE: Final = (
     "Voice Insights Advanced Features were not active when the call was made (error 17007): "
@@ -63,11 +78,15 @@ _TOO_LATE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What one request gave: an object, or why there is none, and what Twilio asks to wait."""
+    """What one request gave: an object, or why there is none, and what Twilio asks to wait.
+
+    `is_unknown`: Twilio knows no such call, or not yet.
+    """
 
     body: Json | None
     why: str = ""
     retry_after_s: float | None = None
+    is_unknown: bool = False
 
 
 class VoiceInsights:
@@ -116,8 +135,10 @@ class VoiceInsights:
     async def summary(self, call_sid: str, *, wait_s: float = SUMMARY_WAIT_S) -> Json:
         """The Call Summary, complete; the last partial one when `wait_s` seconds are over.
 
-        `processing_state` in it says which. Raises FetchError where there is none at all, or at
-        once where Twilio refuses; ConfigurationError for what is no CallSid.
+        `processing_state` in it says which. Raises FetchError where there is none at all, after
+        three minutes where Twilio does not know the call, and at once where Twilio refuses;
+        ConfigurationError for what is no CallSid. A mistake in a transport's program comes through
+        as it is.
         """
         url = self._url(call_sid, "Summary")
         ends_at = self._clock() + wait_s
@@ -195,13 +216,14 @@ class VoiceInsights:
     ) -> tuple[_Look, Json | None]:
         """Look until it is done or the time is over: the last look, and the last object seen."""
         known: Json | None = None
+        unknown_until = min(ends_at, self._clock() + UNKNOWN_WAIT_S)
         looks = 0
         while True:
             look = await self._look(url, params)
             known = look.body or known
             if look.body is not None and is_done(look.body):
                 return look, known
-            left_s = ends_at - self._clock()
+            left_s = (unknown_until if look.is_unknown else ends_at) - self._clock()
             pause_s = min(_PAUSES_S[min(looks, len(_PAUSES_S) - 1)], left_s)
             if look.retry_after_s is not None:
                 pause_s = max(look.retry_after_s, _SHORTEST_PAUSE_S)
@@ -218,6 +240,8 @@ class VoiceInsights:
         try:
             async with asyncio.timeout(REQUEST_S):
                 answer = await self._transport.get(url, params)
+        except _MISTAKES:
+            raise
         except Exception as error:
             # Only the kind of it is told: its text may hold the URL, and that of a proxy.
             return _Look(None, f"Twilio cannot be reached ({type(error).__name__})")
@@ -228,8 +252,9 @@ class VoiceInsights:
         if code == _NOT_ACTIVE_THEN:
             raise FetchError(_TOO_LATE)
         if answer.status == 404:
-            not_yet = "Twilio has not completed the summary yet"
-            return _Look(None, not_yet if code == _NOT_COMPLETE else _UNKNOWN)
+            if code == _NOT_COMPLETE:
+                return _Look(None, "Twilio has not completed the summary yet")
+            return _Look(None, _UNKNOWN, is_unknown=True)
         if answer.status in _LATER or answer.status >= 500:
             wait_s = retry_after_s(answer.headers)
             asked = f", and asks to wait {wait_s:.0f} s" if wait_s is not None else ""

@@ -16,9 +16,6 @@ from trunktrace.errors import ConfigurationError, MissingDependencyError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-TIMESTAMP_HEADER: Final = "telnyx-timestamp"
-SIGNATURE_HEADER: Final = "telnyx-signature-ed25519"
-
 _KEY_BYTES: Final = 32
 _LONGEST_TIMESTAMP: Final = 16
 _LONGEST_SIGNATURE: Final = 128

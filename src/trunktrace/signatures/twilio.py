@@ -74,9 +74,13 @@ def sign(
 ) -> str:
     """The signature of a request, as Twilio makes it: for tests of your own endpoint.
 
-    Raises KeyError for an algorithm that Twilio does not have.
+    `algorithm` is in upper or lower case. Raises ConfigurationError for one that Twilio does not
+    have.
     """
-    return _sign(auth_token, url, _sorted(form), _DIGESTS[algorithm]).decode("ascii")
+    digest = _DIGESTS.get(algorithm.upper())
+    if digest is None:
+        raise ConfigurationError("algorithm", algorithm, " or ".join(_DIGESTS))
+    return _sign(auth_token, url, _sorted(form), digest).decode("ascii")
 
 
 def _sorted(form: Form | None) -> list[tuple[str, str]]:

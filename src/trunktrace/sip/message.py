@@ -16,6 +16,7 @@ from typing import Final
 import sipmessage
 
 from trunktrace.errors import ParseError
+from trunktrace.sip.reason import q850_cause
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADER_LINES: Final = 200
@@ -37,8 +38,6 @@ _TAG: Final = re.compile(r";\s*tag\s*=\s*([^\s;,>\"]{1,256})", re.IGNORECASE)
 _USER: Final = re.compile(r"(?:sips?:([^\s@<>\"]{1,256})@|tel:([^\s;<>\",]{1,64}))", re.IGNORECASE)
 _VIA: Final = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([A-Za-z]{2,8})\s", re.IGNORECASE)
 _BRANCH: Final = re.compile(r";\s*branch\s*=\s*([^\s;,\"]{1,256})", re.IGNORECASE)
-_QUOTED: Final = re.compile(r"\"[^\"]*\"")
-_CAUSE: Final = re.compile(r";\s*cause\s*=\s*(\d{1,3})(?!\d)", re.IGNORECASE)
 _CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -71,12 +70,7 @@ class Said:
     @property
     def q850_cause(self) -> int | None:
         """The cause of the first Reason value of Q.850, 0..127; None where there is none."""
-        for value in self.reasons:
-            for part in _QUOTED.sub('""', value).split(","):
-                found = _CAUSE.search(part)
-                if found and part.strip().lower().startswith("q.850"):
-                    return int(found[1]) if int(found[1]) <= 127 else None
-        return None
+        return q850_cause(self.reasons)
 
 
 @dataclass(frozen=True, slots=True)

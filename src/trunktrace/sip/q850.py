@@ -106,12 +106,6 @@ FAULTS: Final[dict[int, str]] = {
 }
 """Whose fault a cause says that a failure is, where it says so."""
 
-_CALL_REJECTED: Final = 21
-
-NORMAL: Final = frozenset({16})
-"""Causes with which an answered call ends as it should."""
-
-
 Dialect = Literal["rfc3398", "freeswitch", "oracle"]
 """Whose mapping from SIP codes to causes is meant."""
 
@@ -144,13 +138,11 @@ _OTHERS: Final[dict[Dialect, int]] = {"freeswitch": 31, "oracle": 127}
 _BEYOND: Final[dict[Dialect, frozenset[int]]] = {"freeswitch": frozenset({487, 607})}
 
 
-def sip_code(cause: int, *, by_user: bool = False) -> int | None:
+def sip_code(cause: int) -> int | None:
     """The SIP code that a cause stands for; None where it has none, or is not known.
 
-    `by_user`: the cause's location is the user. A call rejected (21) is then 603, else 403.
+    Where a cause's location is the user, a call rejected (21) is 603; here it is 403.
     """
-    if cause == _CALL_REJECTED and by_user:
-        return 603
     found = CAUSES.get(cause)
     return None if found is None else found.code
 

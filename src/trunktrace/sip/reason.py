@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.sip import q850
-
 MAX_CHARACTERS: Final = 1024
 """A header is read so far; what stands behind is not."""
 
@@ -24,14 +22,6 @@ MAX_TEXT_CHARACTERS: Final = 255
 
 _Q850: Final = frozenset({"q.850", "q850"})
 _X_INT: Final = "x.int"
-_NORMAL: Final = {
-    "sip": frozenset({0, 200}),
-    "q.850": q850.NORMAL,
-    "q850": q850.NORMAL,
-    _X_INT: frozenset({0}),
-    "release_cause": frozenset({1}),
-}
-"""Causes of a call that ended as it should, by protocol."""
 
 # A quote always has an end, if only that of the header: else each one would be tried to there.
 _PARTS: Final = re.compile(r'"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)|[,;]|[^",;]+', re.DOTALL)
@@ -64,11 +54,6 @@ class Reason:
         if self.protocol.lower() != "sip" or self.cause is None:
             return None
         return self.cause if 100 <= self.cause <= 699 else None
-
-    @property
-    def is_normal(self) -> bool:
-        """Whether a call ended as it should: Q.850 16, SIP 0 or 200, X.int 0, RELEASE_CAUSE 1."""
-        return self.cause in _NORMAL.get(self.protocol.lower(), frozenset())
 
 
 def parse_reasons(header: str | Iterable[str]) -> tuple[Reason, ...]:

@@ -23,7 +23,7 @@ from trunktrace.sources.ends import Ends
 from trunktrace.sources.reading import Reading
 from trunktrace.timeline import Attempt
 
-MOST_RECORDS: Final = 128
+_MOST_RECORDS: Final = 128
 """Records of one call that are kept; a call that was tried over ten gateways has some thirty."""
 
 _CALLERS: Final = ("src_user", "from_user", "caller", "calling", "src", "from", "cli")
@@ -56,7 +56,7 @@ class AccCall:
         }[record.kind]
         # An attempt and the final answer of one second are the same object of JSON twice.
         most = 2 if record.kind == "failure" else 1
-        if len(kept) >= MOST_RECORDS or kept.count(record) >= most:
+        if len(kept) >= _MOST_RECORDS or kept.count(record) >= most:
             return False
         kept.append(record)
         return True

@@ -26,9 +26,9 @@ from trunktrace.sources.shapes.lines import text_lines
 from trunktrace.sources.shapes.syslog import is_log_line
 
 NAME: Final = "kamailio-acc"
-NAME_JSON: Final = "kamailio-acc-json"
+_NAME_JSON: Final = "kamailio-acc-json"
 
-OF_CALLS: Final = frozenset({"INVITE", "BYE", "CANCEL"})
+_OF_CALLS: Final = frozenset({"INVITE", "BYE", "CANCEL"})
 """Methods whose transactions say something of a call's trunk."""
 
 Read = tuple[int, AccRecord | Broken | None]
@@ -43,10 +43,10 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
 def parse_json(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     """The calls of `acc_json`: in a syslog file, one object a line, or plain JSON."""
     if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-        read = objects_of(bodies(data), reading)
+        read = _objects_of(bodies(data), reading)
     else:
-        read = objects_of(_objects_in_lines(data), reading)
-    return calls_of(NAME_JSON, read, reading)
+        read = _objects_of(_objects_in_lines(data), reading)
+    return calls_of(_NAME_JSON, read, reading)
 
 
 def lines_of(data: bytes, reading: Reading) -> Iterable[Read]:
@@ -61,7 +61,7 @@ def lines_of(data: bytes, reading: Reading) -> Iterable[Read]:
             yield number, None if is_log_line(line) else Broken(number, "no line of a log")
 
 
-def objects_of(
+def _objects_of(
     numbered: Iterable[tuple[int, Record | Broken | None]],
     reading: Reading,
     unwrap: Callable[[Record], Record | str | None] = lambda told: told,
@@ -85,7 +85,7 @@ def calls_of(source: str, read: Iterable[Read], reading: Reading) -> Parsed:
     for number, told in read:
         if isinstance(told, Broken):
             broken.append(told)
-        elif told is None or (told.kind != "cdr" and told.method not in OF_CALLS):
+        elif told is None or (told.kind != "cdr" and told.method not in _OF_CALLS):
             ignored += 1
         elif not told.call_id:
             nameless.append((number, told))

@@ -23,7 +23,7 @@ CDR."""
 
 Fields = dict[str, str]
 
-MAX_FIELDS: Final = 256
+_MAX_FIELDS: Final = 256
 _MAX_VALUE_CHARACTERS: Final = 4096
 _MAX_ATTRIBUTES: Final = 24
 _LONGEST_PREFIX: Final = 2048
@@ -78,25 +78,25 @@ def record_of_line(line: str, zone: tzinfo = UTC) -> AccRecord | str:
     """The record on a line that `speaks_of_accounting`, or why it cannot be read."""
     beginning = line[:_LONGEST_PREFIX]
     if found := _CDR.search(beginning):
-        fields = fields_of(line[found.end() :], "; ")
-        return "too many fields" if fields is None else cdr_of(fields, zone)
+        fields = _fields_of(line[found.end() :], "; ")
+        return "too many fields" if fields is None else _cdr_of(fields, zone)
     found = _TEXT.search(beginning)
     if found is None:
         return "an accounting line without its fields"
-    fields = fields_of(line[found.end() :], ";")
+    fields = _fields_of(line[found.end() :], ";")
     if fields is None:
         return "too many fields"
     return transaction_of(fields, zone, missed="missed" in found[1])
 
 
-def fields_of(text: str, separator: str) -> Fields | None:
+def _fields_of(text: str, separator: str) -> Fields | None:
     """The fields of a line; None if there are too many.
 
     What has no name belongs to the value before it. A value that is a list of attributes itself
     (`gw_attrs=carrier=acme;trunk=gw-east`) gives its attributes as well.
     """
-    parts = text.split(separator, MAX_FIELDS + 1)
-    if len(parts) > MAX_FIELDS:
+    parts = text.split(separator, _MAX_FIELDS + 1)
+    if len(parts) > _MAX_FIELDS:
         return None
     fields: Fields = {}
     name = ""
@@ -112,7 +112,7 @@ def fields_of(text: str, separator: str) -> Fields | None:
 
 def fields_of_object(record: Mapping[str, object]) -> Fields | None:
     """The fields of a JSON object, whatever its values' types; None if there are too many."""
-    if len(record) > MAX_FIELDS:
+    if len(record) > _MAX_FIELDS:
         return None
     fields: Fields = {}
     for key, value in record.items():
@@ -155,7 +155,7 @@ def record_of_object(record: Mapping[str, object], zone: tzinfo = UTC) -> AccRec
     if not _CORE & {_name(key) for key in record}:
         return None
     if _OF_A_CDR & {_name(key) for key in record}:
-        return cdr_of(fields, zone)
+        return _cdr_of(fields, zone)
     told = transaction_of(fields, zone)
     if isinstance(told, AccRecord) and told.method == "INVITE" and told.code >= 300:
         return replace(told, kind="failure")
@@ -178,7 +178,7 @@ def transaction_of(fields: Fields, zone: tzinfo, *, missed: bool = False) -> Acc
     return AccRecord("missed" if missed else "transaction", fields, *at, code, method)
 
 
-def cdr_of(fields: Fields, zone: tzinfo) -> AccRecord | str:
+def _cdr_of(fields: Fields, zone: tzinfo) -> AccRecord | str:
     """A CDR out of its fields, or which of those that it needs is missing.
 
     The names of its first three are the operator's (`cdr_start_id`, ...); their order is fixed.

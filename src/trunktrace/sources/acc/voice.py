@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import End
+from trunktrace.sources import losses
 from trunktrace.sources.acc.record import AccRecord
+from trunktrace.sources.rtpengine.call import ALGORITHM
 from trunktrace.sources.shapes.values import decimal
-
-ALGORITHM: Final = "rtpengine"
-CUT_PERCENT: Final = 0.9
-"""What cutting off takes away in the mean: 0.49 of a percent in each report (their steps are
-1/256), 0.42 in the mean of the half dozen reports of a short call."""
 
 _ENDS: Final[tuple[tuple[End, tuple[str, ...]], ...]] = (
     ("caller", ("_a", "_caller")),
@@ -49,13 +46,6 @@ class VoiceOfEnd:
         return said if end != self.end else {**self.measures, "loss_ratio": said.get("loss_ratio")}
 
 
-def loss_of_percent(percent: float) -> float:
-    """A ratio out of a mean of percents: one that is whole was cut off; 0 says none."""
-    if percent > 0 and percent.is_integer():
-        percent += CUT_PERCENT
-    return round(min(percent, 100.0) / 100.0, 6)
-
-
 def voices_of(cdr: AccRecord | None) -> Iterator[VoiceOfEnd]:
     """What the CDR says of each end. 0 is what was not measured, but for a loss beside a MOS."""
     if cdr is None:
@@ -68,7 +58,7 @@ def voices_of(cdr: AccRecord | None) -> Iterator[VoiceOfEnd]:
         measures: dict[str, object] = {
             "mos": mos,
             "mos_algorithm": ALGORITHM if mos else None,
-            "loss_ratio": loss_of_percent(loss) if loss is not None and (loss or mos) else None,
+            "loss_ratio": losses.of_cut_mean(loss).ratio if loss or (loss == 0 and mos) else None,
             "jitter_ms": jitter or None,
             "rtt_ms": rtt / 1000.0 if rtt else None,
         }

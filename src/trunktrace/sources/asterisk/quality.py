@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from trunktrace.sources import losses
 from trunktrace.sources.shapes.values import count, decimal
 
 MAX_CHARACTERS: Final = 4096
@@ -82,11 +83,7 @@ class Quality:
         """
         if self.received == 0:
             return {"packet_count": 0} if answered and self.sent else {}
-        lost = self.lost
-        return {
-            "packet_count": self.received,
-            "lost_count": lost,
-            "loss_ratio": None if lost is None else lost / (lost + self.received),
+        return losses.of_received(self.received, self.lost).measures | {
             "jitter_ms": self.jitter_ms,
             "jitter_max_ms": self.jitter_max_ms,
             "rtt_ms": self.rtt_ms,
@@ -105,8 +102,7 @@ class Quality:
         lost = self._lost_after(upstream)
         return {
             "packet_count": self.sent if lost is None else self.sent - lost,
-            "lost_count": lost,
-            "loss_ratio": None if lost is None else lost / self.sent,
+            **({} if lost is None else losses.of_sent(self.sent, lost).measures),
             "jitter_ms": self.peer_jitter_ms,
             "jitter_max_ms": self.peer_jitter_max_ms,
             "rtt_ms": None if self.received else self.rtt_ms,

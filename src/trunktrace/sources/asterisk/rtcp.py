@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from trunktrace.sip.codecs import clock_near
+from trunktrace.sources import losses
 from trunktrace.sources.asterisk.events import Event
 from trunktrace.sources.asterisk.names import moment
 from trunktrace.sources.asterisk.quality import round_trip_ms
@@ -214,9 +215,7 @@ def _between(one: Report, other: Report, clock: int | None) -> Interval | None:
     if one.source != other.source or not 0 < expected < _MOST_PACKETS or lost > expected:
         return None
     measures: dict[str, object] = {
-        "loss_ratio": lost / expected,
-        "lost_count": lost,
-        "packet_count": expected - lost,
+        **losses.of_expected(expected, lost).measures,
         "jitter_ms": _jitter(other, clock),
         "rtt_ms": other.rtt_ms,
     }

@@ -15,6 +15,7 @@ from typing import Final
 from trunktrace.facts import End
 from trunktrace.sip import codecs
 from trunktrace.sip.reason import q850_cause
+from trunktrace.sip.sdp import audio_in
 from trunktrace.sources.freeswitch.causes import cause_named
 from trunktrace.sources.freeswitch.media import Statistics
 from trunktrace.sources.freeswitch.rtcp import Interval
@@ -33,8 +34,6 @@ _CODE: Final = re.compile(r"sip:([2-6]\d\d)", re.IGNORECASE)
 _TRANSPORT: Final = re.compile(r"SIP/2\.0/(\w{2,3})\b", re.IGNORECASE)
 _CONTACT_TRANSPORT: Final = re.compile(r";transport=(\w{2,3})\b", re.IGNORECASE)
 _GATEWAY: Final = re.compile(r"sofia/gateway/([^/|,\s\]]{1,64})/")
-_MEDIA_LINE: Final = re.compile(r"^m=audio (\d{1,5}) ([A-Z/]{7,24})", re.MULTILINE)
-_LONGEST_SDP: Final = 16 * 1024
 
 MAX_NAME_CHARACTERS: Final = 255
 VARIABLES: Final = frozenset(
@@ -232,13 +231,12 @@ class Leg:
             return "srtp"
         if not self.is_answered:
             return None
-        sdp = (self.said("switch_r_sdp") or "")[:_LONGEST_SDP]
-        found = _MEDIA_LINE.search(sdp)
-        if found is None:
+        audio = audio_in(self.said("switch_r_sdp"))
+        if audio is None:
             return None
-        if "SAVP" in found[2]:
+        if audio.is_encrypted:
             return "srtp"
-        return None if "a=crypto:" in sdp else "none"
+        return None if audio.has_keys else "none"
 
     def is_exported(self, name: str) -> bool:
         """Whether a variable was handed on to the legs that this one made (`export`)."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from trunktrace.sources import losses
 from trunktrace.sources.shapes.values import count, unix_time
 
 _MOST_LOST: Final = 1 << 23
@@ -87,11 +88,8 @@ def _between(one: Report, other: Report, clock_rate_hz: int | None) -> Interval 
     lost = max(0, other.lost - one.lost)
     if not 0 < expected <= _MOST_EXPECTED or lost > expected or other.at <= one.at:
         return None
-    measures: dict[str, object] = {
-        "packet_count": expected - lost,
-        "lost_count": lost,
-        "loss_ratio": round(lost / expected, 6),
-    }
+    loss = losses.of_expected(expected, lost)
+    measures = loss.measures | {"loss_ratio": round(loss.ratio or 0.0, 6)}
     rate = clock_rate_hz or other.rate_hz
     if not other.of_ours and other.jitter is not None and rate:
         measures["jitter_ms"] = round(other.jitter / rate * 1000.0, 3)

@@ -6,10 +6,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from trunktrace.sip.sdp import audio_in
 from trunktrace.sources.hep.legs import Part
 from trunktrace.sources.hep.packet import Address
 from trunktrace.sources.hep.rtcp import Link, Report
-from trunktrace.sources.sdp_audio import audio_in
 
 _EARLY_S: Final = 5.0
 _LATE_S: Final = 60.0

@@ -8,9 +8,8 @@ from typing import Final
 
 from trunktrace.facts import End
 from trunktrace.sip.message import SipMessage
+from trunktrace.sip.sdp import Audio, audio_in, is_hold
 from trunktrace.sources.hep.packet import Packet
-from trunktrace.sources.sdp import is_hold
-from trunktrace.sources.sdp_audio import Audio, audio_in
 
 CHALLENGES: Final = frozenset({401, 407})
 CLOCK_STEP_S: Final = 0.0011

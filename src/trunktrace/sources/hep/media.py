@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import End
+from trunktrace.sources import losses
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.hep.rtcp import Link, Report, clock_hz, counts, middles
@@ -120,12 +121,8 @@ def _say_heard(
         return
     lost = max(0, everything.lost - upstream)
     received = max(0, everything.expected - everything.lost)
-    measures = everything.measures() | {
-        "jitter_max_ms": jitter_max_ms(told),
-        "packet_count": received,
-        "lost_count": lost,
-        "loss_ratio": lost / (received + lost) if received + lost else None,
-    }
+    measures = everything.measures() | losses.of_received(received, lost).measures
+    measures["jitter_max_ms"] = jitter_max_ms(told)
     draft.saw(draft.leg, direction, everything.start, everything.end, measures, "derived")
     for one in told:
         measures = {name: one.measures().get(name) for name in _OF_HEARING}

@@ -8,9 +8,10 @@ from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.facts import Observation
+from trunktrace.sip import sdp
 from trunktrace.sip.codes import meaning_of, unanswered
 from trunktrace.sip.dialling import failure_in, final_answer
-from trunktrace.sources import sdp
+from trunktrace.sip.reason import q850_cause
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.livekit.sip_statistics import (
     MOST_SNAPSHOTS,
@@ -24,7 +25,6 @@ from trunktrace.timeline import Attempt
 _ANSWERED: Final = 200
 _TRANSPORTS: Final = frozenset({"udp", "tcp", "tls", "ws", "wss"})
 
-_Q850: Final = re.compile(r"q\.850\s*;[^,]{0,80}?cause\s*=\s*(\d{1,3})", re.IGNORECASE)
 _BYE_Q850: Final = re.compile(r"bye-q\.850-(\d{1,3})", re.IGNORECASE)
 
 _BY_REMOTE: Final = frozenset({"hangup", "bye"})
@@ -196,8 +196,8 @@ class BridgeCall:
         raw = (text_in(record, "reason-raw") or text_in(record, "reason") or "")[:1024]
         if kind.lower() == "q.850" and cause is not None:
             self.q850 = cause
-        elif found := _Q850.search(raw):
-            self.q850 = int(found[1])
+        elif (found := q850_cause(raw)) is not None:
+            self.q850 = found
 
     def on_media_timeout(self, _record: Record, at: float) -> None:
         """No RTP came for too long."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from trunktrace.facts import End, Observation
+from trunktrace.sources import losses
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.radius.session import Session, Times, host_of
@@ -91,7 +92,7 @@ def _tell_media(draft: Draft, session: Session, times: Times, ends: Ends, end: E
         "rtt_ms": _milliseconds(whole.text("round-trip-delay")),
     }
     if lost is not None and received:
-        heard |= {"lost_count": lost, "loss_ratio": lost / (lost + received)}
+        heard |= losses.of_received(received, lost).measures
     session.tell_media(draft, times, ends.sent_by(end), heard)
     sent: dict[str, object] = {"packet_count": whole.number("acct-output-packets")}
     session.tell_media(draft, times, ends.sent_to(end), sent)

@@ -14,8 +14,10 @@ from typing import Final
 
 from trunktrace.facts import End, Observation
 from trunktrace.sip import codecs
+from trunktrace.sources import losses
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
+from trunktrace.sources.losses import Loss
 from trunktrace.sources.radius.record import RadiusRecord
 from trunktrace.sources.radius.session import Session, Times, host_of
 from trunktrace.sources.reading import Reading
@@ -109,14 +111,12 @@ def _tell_media(draft: Draft, session: Session, times: Times, ends: Ends, end: E
     _, name, _ = _SIDES[end]
     other = "called" if name == "calling" else "calling"
     received = whole.number(f"acme-{name}-packets-fs1")
-    session.tell_media(draft, times, ends.sent_by(end), _heard(whole, name, received))
+    session.tell_media(draft, times, ends.sent_by(end), *_heard(whole, name, received))
     sent = whole.number(f"acme-{other}-packets-fs1")
-    reported = _reported(whole, name, sent)
-    # The last report comes before the end, and what was sent is counted on the other leg.
-    session.tell_media(draft, times, ends.sent_to(end), reported, derived=True)
+    session.tell_media(draft, times, ends.sent_to(end), *_reported(whole, name, sent))
 
 
-def _heard(whole: RadiusRecord, name: str, received: int | None) -> dict[str, object]:
+def _heard(whole: RadiusRecord, name: str, received: int | None) -> Loss:
     """What the SBC counted of the packets that came from this side."""
     found: dict[str, object] = {"packet_count": received}
     jitter = whole.number(f"acme-{name}-rtp-avg-jitter-fs1")
@@ -124,33 +124,36 @@ def _heard(whole: RadiusRecord, name: str, received: int | None) -> dict[str, ob
     lost = whole.number(f"acme-{name}-rtp-packets-lost-fs1")
     mos, rating = _score(whole, f"acme-{name}-mos"), _score(whole, f"acme-{name}-r-factor")
     if not (jitter or largest or lost or mos or rating):
-        return found
+        return Loss(found, "counted")
     found |= {"jitter_ms": jitter, "jitter_max_ms": largest, "mos": mos, "r_factor": rating}
     if mos or rating:
         found["mos_algorithm"] = "vendor"
     if lost is not None and received:
-        found |= {"lost_count": lost, "loss_ratio": lost / (lost + received)}
-    return found
+        found |= losses.of_received(received, lost).measures
+    return Loss(found, "counted")
 
 
-def _reported(whole: RadiusRecord, name: str, sent: int | None) -> dict[str, object]:
-    """What this side's receiver reports said of the packets that the SBC sent there."""
+def _reported(whole: RadiusRecord, name: str, sent: int | None) -> Loss:
+    """What this side's receiver reports said of the packets that the SBC sent there.
+
+    What was sent is counted on the other leg.
+    """
     jitter = whole.number(f"acme-{name}-rtcp-avg-jitter-fs1")
     largest = whole.number(f"acme-{name}-rtcp-maxjitter-fs1")
     lost = whole.number(f"acme-{name}-rtcp-packets-lost-fs1")
     latency = whole.number(f"acme-{name}-rtcp-avg-latency-fs1")
     slowest = whole.number(f"acme-{name}-rtcp-maxlatency-fs1")
     if not (jitter or largest or lost or latency or slowest):
-        return {}
+        return Loss({}, "derived")
     found: dict[str, object] = {
         "jitter_ms": jitter,
         "jitter_max_ms": largest,
         "rtt_ms": latency or None,
         "lost_count": lost,
     }
-    if lost is not None and sent and lost <= sent:
-        found["loss_ratio"] = lost / sent
-    return found
+    if lost is not None and sent:
+        found |= losses.of_sent(sent, lost).measures
+    return Loss(found, "derived")
 
 
 def _score(whole: RadiusRecord, name: str) -> float | None:

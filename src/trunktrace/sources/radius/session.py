@@ -170,8 +170,7 @@ class Session:
         times: Times,
         direction: MediaDirection,
         measures: dict[str, object],
-        *,
-        derived: bool = False,
+        method: LossMethod = "counted",
     ) -> None:
         """A window over the call, or over no known time.
 
@@ -179,7 +178,6 @@ class Session:
         """
         if not self.answered(times) and not measures.get("packet_count"):
             return
-        method: LossMethod = "derived" if derived else "counted"
         between = self.until(times)
         if between is None:
             draft.total(draft.leg, direction, measures, method)

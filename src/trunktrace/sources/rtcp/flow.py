@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trunktrace.sip.codecs import clock_near
+from trunktrace.sources import losses
 
 DEFAULT_CLOCK_HZ: Final = 8000
 LONGEST_SHORT_S: Final = 15.0
@@ -68,9 +69,7 @@ class Span:
         if self.expected is None:
             share = self.fraction / 256.0 if self.fraction is not None else None
             return told | {"lost_count": max(0, self.lost), "loss_ratio": share}
-        lost = min(max(0, self.lost), self.expected)
-        told |= {"packet_count": self.expected - lost, "lost_count": lost}
-        return told | {"loss_ratio": lost / self.expected if self.expected else None}
+        return told | losses.of_expected(self.expected, self.lost).measures
 
 
 def signed_24(value: int) -> int:

@@ -17,7 +17,10 @@ from trunktrace.sources.shapes.jsonlines import (
     time_in,
 )
 
-MOST_TAGS: Final = 32
+ALGORITHM: Final = "rtpengine"
+"""Of its scores, whoever passes them on."""
+
+_MOST_TAGS: Final = 32
 MOST_REPORTS: Final = 500
 _NOTHING: Final[Record] = {}
 
@@ -89,7 +92,7 @@ class MediaCall:
 
     def side(self, tag: str) -> Side:
         """The side of a tag, a new one where it is not known."""
-        if tag not in self.sides and len(self.sides) >= MOST_TAGS:
+        if tag not in self.sides and len(self.sides) >= _MOST_TAGS:
             return Side(tag)
         return self.sides.setdefault(tag, Side(tag))
 
@@ -130,7 +133,7 @@ def take_statistics(call: MediaCall, reply: Record) -> bool:
     if created is not None:
         call.created = created + (count_in(reply, "created_us") or 0) % 1_000_000 / 1e6
     call.has_statistics = True
-    for tag, told in list(tags.items())[:MOST_TAGS]:
+    for tag, told in list(tags.items())[:_MOST_TAGS]:
         if isinstance(told, dict):
             _take_side(call, tag, cast("Record", told))
     for ssrc, told in object_in(reply, "SSRC").items():

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from trunktrace.belief import believable_text
 from trunktrace.conventions import SIP_CALL_ID
 from trunktrace.facts import End, Observation
-from trunktrace.sip import codecs
+from trunktrace.sip.sdp import audio_in
 from trunktrace.sip.uris import parse_host
-from trunktrace.sources import sdp
-from trunktrace.sources.acc.voice import ALGORITHM
+from trunktrace.sources import losses
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.reading import Reading
-from trunktrace.sources.rtpengine.call import MediaCall, Report, Side
+from trunktrace.sources.rtpengine.call import ALGORITHM, MediaCall, Report, Side
 from trunktrace.sources.rtpengine.loss import Way, ways
 from trunktrace.windows import LossMethod, MediaDirection
 
 NAME: Final = "rtpengine"
 
-_LONGEST_SDP: Final = 16 * 1024
-_AUDIO: Final = re.compile(r"^m=audio \d{1,5} \S{1,32} (\d{1,3})\b", re.MULTILINE)
 _REPORT_S: Final = 5.0
 _LONGEST_GAP_S: Final = 10.0
 """RTCP comes every 5 s or so: a report after a longer gap says only what its own time was like."""
@@ -77,25 +73,15 @@ def _draft(call: MediaCall, sides: Mapping[End, Side], end: End, ends: Ends) -> 
 
 def _say_codec(draft: Draft, side: Side, *, answered: bool) -> None:
     """The codec that was used, else the first one of an answer; the packet time of the SDP."""
+    audio = audio_in(side.sdp)
+    if audio is not None:
+        draft.say(ptime_ms=audio.ptime_ms)
+        if answered and not side.codec:
+            draft.say(codec=audio.codec, clock_rate_hz=audio.clock_rate_hz)
     name, _, rate = (side.codec or "").partition("/")
-    if side.sdp is not None:
-        draft.say(ptime_ms=sdp.ptime_ms(side.sdp))
-        if answered and not name:
-            name, _, rate = _first_codec(side.sdp).partition("/")
     draft.say(codec=name or None)
     if rate.isascii() and rate.isdigit() and len(rate) < 7:
         draft.say(clock_rate_hz=int(rate))
-
-
-def _first_codec(text: str) -> str:
-    """Name and clock rate (`PCMU/8000`) of the first payload type of the audio; else empty."""
-    found = _AUDIO.search(text[:_LONGEST_SDP])
-    if found is None:
-        return ""
-    payload = int(found[1])
-    mapped = re.search(rf"^a=rtpmap:{payload} ([\w.+-]{{1,32}}/\d{{1,6}})", text, re.MULTILINE)
-    name, rate = codecs.STATIC.get(payload, ("", 0))
-    return mapped[1] if mapped else f"{name}/{rate}" if name else ""
 
 
 _Measures = dict[str, object]
@@ -175,7 +161,8 @@ class _Media:
             start = _began(before, report.at)
             before = report.at
             quality = _quality(report)
-            loss = None if report.loss_percent is None else _ratio(report.loss_percent)
+            percents = () if report.loss_percent is None else (report.loss_percent,)
+            loss = losses.of_cut_percents(percents).ratio
             to, by = self._ends.sent_to(listener), self._ends.sent_by(sender)
             is_unplaced = way.before is None and sender == "caller"
             if (way.before or is_unplaced) and loss:
@@ -225,8 +212,3 @@ def _quality(report: Report) -> dict[str, object]:
         "jitter_ms": report.jitter_ms,
         "rtt_ms": report.rtt_ms,
     }
-
-
-def _ratio(percent: int) -> float:
-    """A whole percent was cut off: half of one is added to what is not 0."""
-    return min(100.0, percent + 0.5 if percent else 0.0) / 100.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from trunktrace.sources.acc.voice import loss_of_percent
+from trunktrace.sources import losses
 from trunktrace.sources.rtpengine.call import Heard, Side
 
 LEAST_SLACK: Final = 15
@@ -116,11 +116,11 @@ def _told(sender: Side, heard: Heard | None, created: float | None, *, doubtful:
         if not (doubtful or lost == 0) or _fits(ratio, percents):
             return _Told(received, lost, share=share, is_whole=is_whole)
     if len(percents) >= _FEWEST_REPORTS:
-        return _Told(received, ratio=_mean_ratio(percents))
+        return _Told(received, ratio=losses.of_cut_percents(percents).ratio)
     average = heard.average
     percent = average.loss_percent if average is not None else None
     if average is not None and percent is not None and (percent or average.mos):
-        return _Told(received, ratio=loss_of_percent(float(percent)))
+        return _Told(received, ratio=losses.of_cut_mean(percent).ratio)
     return _Told(received)
 
 
@@ -130,12 +130,6 @@ def _fits(ratio: float, percents: list[int]) -> bool:
         return True
     mean = sum(percents) / len(percents) / 100.0
     return mean - _BELOW <= ratio <= mean + _ABOVE
-
-
-def _mean_ratio(percents: list[int]) -> float:
-    """The mean of whole percents; each that is not 0 lost half of one when it was cut off."""
-    cut = sum(percent + 0.5 if percent else 0.0 for percent in percents)
-    return round(cut / len(percents) / 100.0, 6)
 
 
 def _reach(heard: Heard, sender: Side, created: float | None) -> tuple[float, bool]:

@@ -12,7 +12,7 @@ from trunktrace.sources.rtpengine.bencode import MAX_BYTES, BencodeError, decode
 from trunktrace.sources.rtpengine.call import MediaCall, take_statistics
 from trunktrace.sources.shapes.jsonlines import Record, list_in, record, text_in, time_in
 
-MAX_CALLS: Final = 100_000
+_MAX_CALLS: Final = 100_000
 _COOKIE: Final = re.compile(rb"[^\s{]{1,128} (?=[d{])")
 _BEGINNING: Final = re.compile(rb"(?:[^\s{]{1,128} )?d\d{1,6}:")
 _OFFERS: Final = frozenset({"offer", "publish", "subscribe request"})
@@ -59,7 +59,7 @@ def _next_beginning(data: bytes, at: int) -> int:
     return len(data)
 
 
-def message_of(raw: str, line: int) -> tuple[str, Record | Broken]:
+def _message_of(raw: str, line: int) -> tuple[str, Record | Broken]:
     """The cookie of a message as it went over the wire, and what it holds."""
     data = raw.encode("utf-8", "replace")
     if len(data) > MAX_BYTES:
@@ -106,7 +106,7 @@ class Dialogue:
         call_id = text_in(told, "call-id")
         if call_id is None:
             return None if command in ("ping", "statistics", "list") else "no Call-ID"
-        if call_id not in self.calls and len(self.calls) >= MAX_CALLS:
+        if call_id not in self.calls and len(self.calls) >= _MAX_CALLS:
             return None
         call = self.calls.setdefault(call_id, MediaCall(call_id, is_over=False))
         call.record_count += 1
@@ -174,7 +174,7 @@ def take_line(dialogue: Dialogue, line: Record, number: int) -> str | None:
     raw = text_in(line, "raw")
     if raw is None:
         return "no message under `raw`"
-    cookie, told = message_of(raw, number)
+    cookie, told = _message_of(raw, number)
     if isinstance(told, Broken):
         return told.reason
     return dialogue.take(told, cookie=cookie, at=time_in(line, "t"))

@@ -21,13 +21,13 @@ from trunktrace.sources.sbc.row import UnreadableError, observed
 from trunktrace.sources.sbc.rows import Row, Rows, found_delimiter
 from trunktrace.sources.shapes.ordered import in_file_order
 
-NO_COLUMN_KNOWN: Final = (
+_NO_COLUMN_KNOWN: Final = (
     "no column of the header line is known: give a map of the columns with --columns"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class _Layout:
     """The columns of the file by position, and how many a row has; None where any number does."""
 
     columns: tuple[tuple[int, Column], ...]
@@ -69,7 +69,7 @@ class _File:
 
     def _take(self, row: Row) -> None:
         if self._unknown:
-            self._broken.append(Broken(row.line, NO_COLUMN_KNOWN))
+            self._broken.append(Broken(row.line, _NO_COLUMN_KNOWN))
         elif self._layout is None or self._is_header(row):
             self._head(row)
         elif not self._is_selected(row):
@@ -90,25 +90,25 @@ class _File:
         """A header line: it says nothing of a call, and that it is none makes every row broken."""
         columns = self._named(row.cells)
         if columns:
-            self._layout = Layout(columns, len(row.cells), 0)
+            self._layout = _Layout(columns, len(row.cells), 0)
             self._ignored += 1
             return
         if self._layout is None:
             self._unknown = True
-        self._broken.append(Broken(row.line, NO_COLUMN_KNOWN if self._given is None else _MISSED))
+        self._broken.append(Broken(row.line, _NO_COLUMN_KNOWN if self._given is None else _MISSED))
 
     def _named(self, cells: tuple[str, ...]) -> tuple[tuple[int, Column], ...]:
         if self._given is None:
             return tuple((int(one.name) - 1, one) for one in columns_of(cells))
         return tuple(_placed(self._given.columns, cells))
 
-    def _by_position(self) -> Layout:
+    def _by_position(self) -> _Layout:
         columns = tuple(
             (column.name - 1, column)
             for column in self._map.columns
             if isinstance(column.name, int)
         )
-        return Layout(columns, self._map.width, 1 + max((at for at, _ in columns), default=0))
+        return _Layout(columns, self._map.width, 1 + max((at for at, _ in columns), default=0))
 
     def _is_selected(self, row: Row) -> bool:
         if self._map.only is None:
@@ -116,7 +116,7 @@ class _File:
         position, wanted = self._map.only
         return position <= len(row.cells) and row.cells[position - 1].lower() in wanted
 
-    def _read(self, row: Row, layout: Layout) -> None:
+    def _read(self, row: Row, layout: _Layout) -> None:
         width = self._map.width or layout.width
         if len(row.cells) != width if width is not None else len(row.cells) < layout.least:
             self._broken.append(Broken(row.line, "a row with the wrong number of columns"))

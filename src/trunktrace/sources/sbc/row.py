@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.facts import End, Observation
+from trunktrace.sip.reason import parse_reasons
+from trunktrace.sources import losses
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.reading import Reading
@@ -39,10 +40,8 @@ _MARKS: Final[tuple[tuple[str, MarkKind], ...]] = (
     ("answer_time", "answered"),
     ("end_time", "hangup"),
 )
-_REASON: Final = re.compile(
-    r"\s{0,4}(?:SIP|Q\.850 {0,2}; {0,2}cause {0,2}= {0,2}(\d{1,3})|Q\.850)\s{0,4};?"
-)
-"""A Reason header (RFC 3326) in the place of a phrase, as AudioCodes writes it."""
+_PROTOCOLS: Final = frozenset({"sip", "q.850", "q850"})
+"""What a Reason header (RFC 3326) begins with, which AudioCodes writes in the place of a phrase."""
 _NO_TIME: Final = "0.:-T Z"
 """Of which `0` and `0000-00-00 00:00:00` are made."""
 _ANSWERED: Final = 200
@@ -149,9 +148,10 @@ def _tell_end(draft: Draft, facts: dict[str, object], *, answered: bool) -> None
     code, reason, cause = (
         facts.pop(name, None) for name in ("status_code", "reason", "q850_cause")
     )
-    header = _REASON.match(reason) if isinstance(reason, str) else None
-    if header is not None:
-        cause = cause or (int(header[1]) if header[1] else None)
+    header = parse_reasons(reason) if isinstance(reason, str) else ()
+    if header and header[0].protocol.lower() in _PROTOCOLS:
+        causes = (value.q850_cause for value in header)
+        cause = cause or next((one for one in causes if one), None)
         reason = None
     if code is None and answered:
         code = _ANSWERED
@@ -264,10 +264,10 @@ def _complete(measures: dict[str, object], *, received: bool) -> LossMethod | No
     sent = measures.pop("sent_count", None)
     if "loss_ratio" not in measures and isinstance(lost, int):
         if isinstance(count, int) and received and count + lost > 0:
-            measures["loss_ratio"] = lost / (lost + count)
+            measures |= losses.of_received(count, lost).measures
         elif isinstance(sent, int) and 0 < sent >= lost:
-            measures["loss_ratio"] = lost / sent
-            method = "derived"
+            told, method = losses.of_sent(sent, lost)
+            measures |= told
     if count is None and lost is None and isinstance(sent, int):
         measures["packet_count"] = sent
     if "mos" in measures or "r_factor" in measures:

@@ -14,7 +14,7 @@ from typing import Final
 from trunktrace.sources.parsed import Broken
 
 MAX_ROW_BYTES: Final = 64 * 1024
-MAX_COLUMNS: Final = 1024
+_MAX_COLUMNS: Final = 1024
 _MAX_LINES: Final = 16
 _DELIMITERS: Final = ",;|\t"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -78,8 +78,8 @@ class Rows:
         return found
 
     def _cells(self, raw: bytes, number: int, lines: int) -> Row | Broken:
-        if raw.count(self._delimiter.encode()) >= MAX_COLUMNS:
-            return Broken(number, f"more than {MAX_COLUMNS} columns")
+        if raw.count(self._delimiter.encode()) >= _MAX_COLUMNS:
+            return Broken(number, f"more than {_MAX_COLUMNS} columns")
         try:
             text = raw.removesuffix(b"\r").decode("utf-8")
         except UnicodeDecodeError as error:

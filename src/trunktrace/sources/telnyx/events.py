@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.sip import reason as reasons
+from trunktrace.sip.codecs import clock_hz
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
 from trunktrace.sources.shapes.ordered import in_file_order
-from trunktrace.sources.shapes.values import iso_time
+from trunktrace.sources.shapes.values import integer, iso_time
 from trunktrace.sources.telnyx.leg import TelnyxLeg, legs_by_control_id
 from trunktrace.sources.telnyx.words import (
     answered_by,

@@ -14,13 +14,15 @@ from typing import Final, cast
 from trunktrace import conventions as c
 from trunktrace.belief import country_code
 from trunktrace.sip import codecs
+from trunktrace.sources import losses
 from trunktrace.sources.draft import Draft
+from trunktrace.sources.losses import Loss
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.callbacks import Ending
 from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
 from trunktrace.sources.shapes.values import count, decimal
-from trunktrace.windows import Leg, LossMethod, MediaDirection
+from trunktrace.windows import Leg, MediaDirection
 
 CARRIER: Final = "twilio"
 
@@ -152,12 +154,11 @@ def codec_in(stream: Record) -> dict[str, object]:
     return {"codec": name, "payload_type": payload_type}
 
 
-def measured(stream: Record) -> tuple[dict[str, object], LossMethod]:
+def measured(stream: Record) -> Loss:
     """Counts, loss and jitter of one stream, and how the loss is known.
 
-    What arrived is counted: lost of received and lost. Of what Twilio sent it states the percentage
-    (0 to 100) itself; where it does not, the share of the sent packets is derived. Without a packet
-    there is no loss.
+    Of what Twilio sent it states the percentage (0 to 100) itself; where it does not, the share of
+    the sent packets is derived.
     """
     received, sent = count(stream.get("packets_received")), count(stream.get("packets_sent"))
     lost = count(stream.get("packets_lost"))
@@ -168,17 +169,12 @@ def measured(stream: Record) -> tuple[dict[str, object], LossMethod]:
     }
     percent = decimal(stream.get("packets_loss_percentage"))
     stated = percent / 100.0 if percent is not None else None
-    if received is not None:
-        ratio = stated if lost is None else _share(lost, received + lost)
-    elif sent is not None and lost is not None and (stated is None or (stated == 0 < lost)):
-        return {**measures, "loss_ratio": _share(lost, sent)}, "derived"
-    else:
-        ratio = stated
-    return {**measures, "loss_ratio": ratio}, "counted"
-
-
-def _share(lost: int, packets: int) -> float | None:
-    return lost / packets if packets > 0 and lost <= packets else None
+    loss = Loss({"loss_ratio": stated}, "counted")
+    if lost is not None and received is not None:
+        loss = losses.of_received(received, lost)
+    elif lost is not None and sent is not None and (stated is None or (stated == 0 < lost)):
+        loss = losses.of_sent(sent, lost)
+    return Loss(measures | loss.measures, loss.method)
 
 
 def _jitter(stream: Record) -> dict[str, object]:

@@ -56,12 +56,12 @@ def observations(told: Iterable[Report], reading: Reading, source: str) -> tuple
     grouped: dict[tuple[str | None, ...], list[Report]] = {}
     for report in told:
         local = report.names.get("LOCALID")
-        key = (call_id_of(report), _party(local) or local, _address(report, "LOCALADDR")[0])
+        key = (_call_id_of(report), _party(local) or local, _address(report, "LOCALADDR")[0])
         grouped.setdefault(key, []).append(report)
     return tuple(_observation(group, reading, source) for group in grouped.values())
 
 
-def call_id_of(report: Report) -> str | None:
+def _call_id_of(report: Report) -> str | None:
     """The Call-ID, or the one in DialogID; None where neither can be read."""
     for text in (report.names.get("CALLID"), report.names.get("DIALOGID", "").partition(";")[0]):
         if text and _CALL_ID.fullmatch(text.strip()):
@@ -71,7 +71,7 @@ def call_id_of(report: Report) -> str | None:
 
 def why_broken(report: Report) -> str | None:
     """Why a report cannot be read; None where it can."""
-    if call_id_of(report) is None:
+    if _call_id_of(report) is None:
         return "no CallID that can be read"
     if report.local is None:
         return "no LocalMetrics"
@@ -99,7 +99,7 @@ def _observation(group: list[Report], reading: Reading, source: str) -> Observat
     heard, told = ends.sent_to(end), ends.sent_by(end)
     if not is_there:
         heard, told = told, heard
-    draft.say(call_id=call_id_of(last))
+    draft.say(call_id=_call_id_of(last))
     known = draft.known(c.SIP_CALL_ID) or "?"
     draft.record_id = f"{known}/{_address(last, 'LOCALADDR')[1] or 'unknown'}"
     draft.complete = any(one.kind == "session" for one in group)
@@ -221,7 +221,7 @@ def _reporter(report: Report, here: str | None, there: str | None) -> End:
             return "caller"
         if origin == _party(report.names.get("REMOTEID")):
             return "callee"
-    host = (call_id_of(report) or "").partition("@")[2]
+    host = (_call_id_of(report) or "").partition("@")[2]
     return "caller" if host and host == here and host != there else "callee"
 
 
