@@ -235,3 +235,9 @@ def test_any_bytes_are_read(data: bytes) -> None:
     """No bytes raise."""
     told = SOURCES["rtcp-xr"].parse(data)
     assert isinstance(told, Parsed)
+
+
+def test_who_alone_reports_is_not_the_bridge() -> None:
+    """LiveKit's bridge sends no RTCP: what a lone reporter heard was on its way out."""
+    (found,) = parse(receiver_report(PHONE) + voip_metrics(PHONE, BRIDGE, loss=26)).observations
+    assert {window.direction for window in (*found.windows, *found.untimed)} == {"out"}

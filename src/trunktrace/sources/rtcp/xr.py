@@ -37,8 +37,9 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     """One observation of the trunk leg for each group of SSRCs that reported on each other.
 
     What the bridge's SSRC hears goes in, what the other one hears out. The bridge's is the one
-    whose CNAME has a host of `reading.bridge`, else the one that reported first. Packets that hold
-    no report (only BYE, only sender information without a receiver) are ignored.
+    whose CNAME has a host of `reading.bridge`, else the one that reported first. Who alone reports
+    is not the bridge: LiveKit's sends no RTCP. Packets that hold no report (only BYE, only sender
+    information without a receiver) are ignored.
     """
     broken: list[Broken] = []
     good: list[Compound] = []
@@ -106,8 +107,13 @@ def _bridge(group: list[Compound], reading: Reading) -> int:
         host = (one.cname or "").rpartition("@")[2].lower()
         if host and host in names:
             return one.ssrc
-    reporters = [one.ssrc for one in group if one.blocks or one.metrics]
-    return reporters[0] if reporters else group[0].ssrc
+    reporters = [one for one in group if one.blocks or one.metrics]
+    if not reporters:
+        return group[0].ssrc
+    first = reporters[0]
+    if any(one.ssrc != first.ssrc for one in reporters):
+        return first.ssrc
+    return first.blocks[0].source_ssrc if first.blocks else first.metrics[0].source_ssrc
 
 
 def _say_heard(
