@@ -16,6 +16,7 @@ from trunktrace.sources.shapes import values
 from trunktrace.sources.shapes.bodies import MAX_BODY_BYTES, bodies, forms
 from trunktrace.sources.shapes.lines import MAX_LINE_BYTES, text_lines
 from trunktrace.sources.shapes.packets import hex_packets, is_hex
+from trunktrace.sources.table import SOURCES
 
 OBJECTS = st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=8), max_size=4)
 
@@ -201,3 +202,23 @@ def test_values_never_raise(value: object) -> None:
         read(value)
     values.unix_time(value)
     values.strptime(value, "%Y-%m-%d %H:%M:%S")
+
+
+@pytest.mark.parametrize(
+    "source, key",
+    [
+        ("twilio-events", "events"),
+        ("twilio-metrics", "metrics"),
+        ("twilio-summary", "call_summaries"),
+    ],
+)
+def test_an_empty_page_is_ignored_and_not_lost(source: str, key: str) -> None:
+    """A page of the API without a record says nothing, and is counted."""
+    told = SOURCES[source].parse(json.dumps({"meta": {}, key: []}).encode())
+    assert (told.observations, told.broken, told.ignored) == ((), (), 1)
+
+
+def test_a_line_that_is_there_twice_is_counted() -> None:
+    """What a shipper delivers again is told once, and the repetition is ignored."""
+    line = b'{"t": 1795396182.4, "publisher": [], "subscriber": []}\n'
+    assert SOURCES["livekit-rtc"].parse(line * 3).ignored == 3

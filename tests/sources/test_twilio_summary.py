@@ -360,7 +360,7 @@ def test_pages_lists_and_lines_are_the_same() -> None:
     lines = _parse(TRUNKING, other)
     assert _parse([TRUNKING, other]) == lines
     assert _parse({"meta": {"key": "call_summaries"}, "call_summaries": [TRUNKING, other]}) == lines
-    assert _parse({"meta": {}, "call_summaries": []}) == Parsed()
+    assert _parse({"meta": {}, "call_summaries": []}) == Parsed(ignored=1)
 
 
 def test_persons_stand_nowhere() -> None:

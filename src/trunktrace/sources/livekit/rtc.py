@@ -30,10 +30,10 @@ def parse(data: bytes) -> Parsed:
     When the call was answered, held and hung up is not in these statistics. Who knows makes the
     windows again from `read`: with `agent_windows` and `estimate_windows`.
     """
-    samples, broken = read(data)
+    samples, broken, repeated = _read(data)
     windows = (*agent_windows(samples), *estimate_windows(samples))
     if not windows:
-        return Parsed(broken=broken, ignored=len(samples))
+        return Parsed(broken=broken, ignored=len(samples) + repeated)
     seen = Observation(
         source=SOURCE,
         leg="agent",
@@ -41,20 +41,26 @@ def parse(data: bytes) -> Parsed:
         end=max(window.end for window in windows),
         windows=windows,
     )
-    return Parsed(observations=(seen,), broken=broken)
+    return Parsed(observations=(seen,), broken=broken, ignored=repeated)
 
 
 def read(data: bytes) -> tuple[tuple[Sample, ...], tuple[Broken, ...]]:
     """The samples of a file, in the order of their times, and the lines that hold none."""
+    return _read(data)[:2]
+
+
+def _read(data: bytes) -> tuple[tuple[Sample, ...], tuple[Broken, ...], int]:
+    """As `read`, and how many lines are there twice."""
     samples: list[Sample] = []
     broken: list[Broken] = []
-    for number, record in in_order(records(data), broken, _key_of)[0]:
+    ordered, repeated = in_order(records(data), broken, _key_of)
+    for number, record in ordered:
         found = _sample(record, number)
         if isinstance(found, Broken):
             broken.append(found)
         else:
             samples.append(found)
-    return tuple(samples), in_file_order(broken)
+    return tuple(samples), in_file_order(broken), repeated
 
 
 def _key_of(record: Record) -> Key | None:

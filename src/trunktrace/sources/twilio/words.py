@@ -54,6 +54,10 @@ class Told:
     record: Record
 
 
+EMPTY_PAGE: Final = "empty page"
+"""The kind of what a page without records tells: nothing, and it is counted so."""
+
+
 def told_in(data: bytes, list_key: str) -> Iterator[Told | Broken]:
     """The records of a file: single, lists, pages of the API (`list_key`), CloudEvents."""
     for line, body in bodies(data):
@@ -66,7 +70,10 @@ def told_in(data: bytes, list_key: str) -> Iterator[Told | Broken]:
             else:
                 yield Told(line, kind, cast("Record", event))
         elif isinstance(body.get(list_key), list):
-            for one in list_in(body, list_key):
+            members = list_in(body, list_key)
+            if not members:
+                yield Told(line, EMPTY_PAGE, {})
+            for one in members:
                 if isinstance(one, dict):
                     yield Told(line, "", cast("Record", one))
                 else:
