@@ -141,19 +141,7 @@ class Draft:
         loss_method: LossMethod = "counted",
     ) -> None:
         """A window; left out where no time or no measure can be believed."""
-        try:
-            window = checked_window(
-                leg=leg,
-                direction=direction,
-                start=start,
-                end=end,
-                source=self.source,
-                loss_method=loss_method,
-                measures=measures,
-            )
-        except ValueError:
-            return
-        self.windows.append(window)
+        self.windows += self._window(leg, direction, (start, end), measures, loss_method)
 
     def total(
         self,
@@ -163,19 +151,31 @@ class Draft:
         loss_method: LossMethod = "counted",
     ) -> None:
         """What is said of the whole call by a record that does not say when it was."""
+        told = self._window(leg, direction, (1.0, 1.0), measures, loss_method)
+        self.untimed += [replace(window, start=0.0, end=0.0) for window in told]
+
+    def _window(
+        self,
+        leg: Leg,
+        direction: MediaDirection,
+        times: tuple[float | None, float | None],
+        measures: Mapping[str, object],
+        loss_method: LossMethod,
+    ) -> list[MediaWindow]:
+        """The window, or none where it cannot be believed."""
         try:
             window = checked_window(
                 leg=leg,
                 direction=direction,
-                start=1.0,
-                end=1.0,
+                start=times[0],
+                end=times[1],
                 source=self.source,
                 loss_method=loss_method,
                 measures=measures,
             )
         except ValueError:
-            return
-        self.untimed.append(replace(window, start=0.0, end=0.0))
+            return []
+        return [window]
 
     def build(self) -> Observation:
         """What was said, in order of time, with no number in clear."""

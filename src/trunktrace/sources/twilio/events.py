@@ -11,7 +11,7 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.callbacks import Ending
 from trunktrace.sources.shapes.jsonlines import text_in
@@ -22,6 +22,7 @@ from trunktrace.sources.twilio.words import (
     Told,
     say_ending,
     sid_of,
+    taken,
     told_in,
 )
 from trunktrace.timeline import MarkKind
@@ -67,19 +68,9 @@ class _Leg:
 def parse(data: bytes, _reading: Reading = AS_IT_IS) -> Parsed:
     """An observation for each leg of each call, in the order in which they are first told of."""
     legs: dict[tuple[str, Leg], _Leg] = {}
-    broken: list[Broken] = []
-    ignored = 0
-    for told in told_in(data, "events"):
-        if isinstance(told, Broken):
-            broken.append(told)
-            continue
-        reason = _take(legs, told)
-        if reason is None:
-            ignored += 1
-        elif reason:
-            broken.append(Broken(told.line, reason))
+    broken, ignored = taken(told_in(data, "events"), lambda told: _take(legs, told))
     observations = [_observation(sid, leg, seen) for (sid, leg), seen in legs.items()]
-    return Parsed(tuple(observations), tuple(broken), ignored)
+    return Parsed(tuple(observations), broken, ignored)
 
 
 def _take(legs: dict[tuple[str, Leg], _Leg], told: Told) -> str | None:

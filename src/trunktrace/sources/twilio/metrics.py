@@ -16,7 +16,7 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
 from trunktrace.sources.shapes.values import count, iso_time
@@ -28,6 +28,7 @@ from trunktrace.sources.twilio.words import (
     codec_in,
     measured,
     sid_of,
+    taken,
     told_in,
 )
 from trunktrace.windows import Leg, MediaDirection
@@ -53,19 +54,9 @@ class _Call:
 def parse(data: bytes, _reading: Reading = AS_IT_IS) -> Parsed:
     """An observation for each leg of each call, in the order in which they are first told of."""
     legs: dict[tuple[str, Leg], _Call] = {}
-    broken: list[Broken] = []
-    ignored = 0
-    for told in told_in(data, "metrics"):
-        if isinstance(told, Broken):
-            broken.append(told)
-            continue
-        reason = _take(legs, told)
-        if reason is None:
-            ignored += 1
-        elif reason:
-            broken.append(Broken(told.line, reason))
+    broken, ignored = taken(told_in(data, "metrics"), lambda told: _take(legs, told))
     observations = [_observation(sid, leg, call) for (sid, leg), call in legs.items()]
-    return Parsed(tuple(observations), tuple(broken), ignored)
+    return Parsed(tuple(observations), broken, ignored)
 
 
 def _take(legs: dict[tuple[str, Leg], _Call], told: Told) -> str | None:

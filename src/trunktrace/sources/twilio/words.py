@@ -7,7 +7,7 @@ Sources: Twilio's pages "Call Summary", "Details: Call Summary", "Call Metrics",
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -80,6 +80,27 @@ def told_in(data: bytes, list_key: str) -> Iterator[Told | Broken]:
                     yield Broken(line, f"no object in `{list_key}`")
         else:
             yield Told(line, "", body)
+
+
+def taken(
+    every: Iterable[Told | Broken], take: Callable[[Told], str | None]
+) -> tuple[tuple[Broken, ...], int]:
+    """Have each record taken: what is broken, and how many say nothing.
+
+    `take` says why one could not be read; empty if it was, None if it says nothing of our legs.
+    """
+    broken: list[Broken] = []
+    ignored = 0
+    for told in every:
+        if isinstance(told, Broken):
+            broken.append(told)
+            continue
+        reason = take(told)
+        if reason is None:
+            ignored += 1
+        elif reason:
+            broken.append(Broken(told.line, reason))
+    return tuple(broken), ignored
 
 
 def sid_of(value: object) -> str | None:
