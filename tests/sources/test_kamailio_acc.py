@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 import re
-import time
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sources.proxies import ANSWERED, CALLS, FAILED, LOSSY, legs, parse, record, truth
+from tests.sources.quick import lines_of_json
 
 from trunktrace.facts import Observation
 from trunktrace.sources.ends import Bridge
@@ -607,9 +608,5 @@ def test_no_line_takes_long() -> None:
     ]
     parse("kamailio-acc", _log(_line("call missed", T, "INVITE", 503, src_user="+15555550101")))
     for line in worst:
-        took: list[float] = []
-        for _ in range(3):
-            begun = time.thread_time()
-            parse("kamailio-acc", line.encode())
-            took.append(time.thread_time() - begun)
-        assert min(took) < 0.03, line[:160]
+        data = line.encode()
+        assert lines_of_json(partial(parse, "kamailio-acc", data)) < 6, line[:160]
