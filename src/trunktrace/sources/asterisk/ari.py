@@ -26,10 +26,11 @@ from trunktrace.sources.asterisk.names import (
 from trunktrace.sources.asterisk.quality import Quality, quality_of
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
-from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
+from trunktrace.sources.shapes.ordered import take_each
 from trunktrace.sources.shapes.values import count, iso_time
 
 NAME: Final = "asterisk-ari"
@@ -95,24 +96,14 @@ class _Leg:
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     """One observation for each channel; the last statistics of a channel count."""
     legs: dict[str, _Leg] = {}
-    broken: list[Broken] = []
-    ignored = 0
-    for line, body in bodies(data):
-        if isinstance(body, Broken):
-            broken.append(body)
-            continue
-        said = _take(legs, body)
-        if said is None:
-            ignored += 1
-        elif said:
-            broken.append(Broken(line, said))
+    broken, ignored = take_each(bodies(data), lambda body: _take(legs, body))
     peers = _peers(legs.values())
     dialed = _dialed_for(legs.values())
     told = [
         _observation(leg, peers.get(leg.unique), _beside(leg, peers, dialed), reading)
         for leg in legs.values()
     ]
-    return Parsed(tuple(told), tuple(broken), ignored)
+    return Parsed(tuple(told), broken, ignored)
 
 
 def _take(legs: dict[str, _Leg], body: Record) -> str | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
+from typing import TypeVar
 
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.shapes.jsonlines import Record, records
+
+T = TypeVar("T")
 
 Numbered = tuple[int, Record]
 """(line, record)"""
@@ -24,14 +27,30 @@ def take_in_order(
 ) -> tuple[tuple[Broken, ...], int]:
     """Have each record of a file taken, in order: what is broken, and how many say nothing."""
     broken: list[Broken] = []
-    ordered, ignored = in_order(records(data), broken, key_of)
-    for number, record in ordered:
+    ordered, repeated = in_order(records(data), broken, key_of)
+    refused, ignored = take_each(ordered, take)
+    return in_file_order([*broken, *refused]), repeated + ignored
+
+
+def take_each(
+    numbered: Iterable[tuple[int, T | Broken]], take: Callable[[T], str | None]
+) -> tuple[tuple[Broken, ...], int]:
+    """Have each record taken as it comes: what is broken, and how many say nothing.
+
+    `take` says why one could not be read; empty if it was, None if it says nothing of a call.
+    """
+    broken: list[Broken] = []
+    ignored = 0
+    for number, record in numbered:
+        if isinstance(record, Broken):
+            broken.append(record)
+            continue
         reason = take(record)
         if reason is None:
             ignored += 1
         elif reason:
             broken.append(Broken(number, reason))
-    return in_file_order(broken), ignored
+    return tuple(broken), ignored
 
 
 def in_order(

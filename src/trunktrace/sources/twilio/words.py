@@ -21,6 +21,7 @@ from trunktrace.sources.parsed import Broken
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.callbacks import Ending
 from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
+from trunktrace.sources.shapes.ordered import take_each
 from trunktrace.sources.shapes.values import count, decimal
 from trunktrace.windows import Leg, MediaDirection
 
@@ -89,18 +90,7 @@ def taken(
 
     `take` says why one could not be read; empty if it was, None if it says nothing of our legs.
     """
-    broken: list[Broken] = []
-    ignored = 0
-    for told in every:
-        if isinstance(told, Broken):
-            broken.append(told)
-            continue
-        reason = take(told)
-        if reason is None:
-            ignored += 1
-        elif reason:
-            broken.append(Broken(told.line, reason))
-    return tuple(broken), ignored
+    return take_each(((told.line, told) for told in every), take)
 
 
 def sid_of(value: object) -> str | None:
