@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ _HELD_S = 6.0
 _MUTED_S = 12.0
 _PAUSE_S = 2.5
 _AFTERWARDS_S = 3.0
-_AGENT_S = 30.0
+_AGENT_S = 60.0
 
 
 @dataclass(slots=True)
@@ -45,6 +46,8 @@ class Call:
     worker: Worker
     wire: Network
     losses: list[Loss] = field(default_factory=list)
+    lossless_s: float = 0.0
+    """From the answer until the wire began to lose, at worst: what came before came whole."""
 
     @asynccontextmanager
     async def on_the_phone(self, *, hears: bool = True) -> AsyncIterator[SipCaller]:
@@ -73,6 +76,8 @@ class Call:
     ) -> None:
         # In a thread: the event loop carries the other calls.
         self.losses.append(await asyncio.to_thread(self.wire.lose, port, towards, ratio))
+        if self.truth.answered is not None:
+            self.lossless_s = time.time() - self.truth.answered
 
     async def agent_port(self) -> int:
         """The port of the agent's media, as its program tells it when its session has begun."""

@@ -20,6 +20,9 @@ CODE = "sip.response.status_code"
 CODEC = "rtp.codec"
 LOSS = "rtp.loss_ratio"
 OUR_NAMESPACES = ("trunk.", "sip.", "rtp.", "webrtc.", "pstn.", "livekit.sip.", "trunktrace.")
+_NEAR_S = 0.5
+OWN_FACTS = frozenset({"sip.invite"})
+"""Spans that say what is true of one attempt, whatever the call's facts are."""
 PARTS = ("asr", "llm", "tool", "tts")
 
 
@@ -65,6 +68,19 @@ def during(call: CallResult) -> Trace:
     return [span for span in call.spans if span.span_id not in after]
 
 
+def stalled_s(call: CallResult, at: float) -> float:
+    """Seconds that the job's event loop stood still around a time (unix), as LiveKit reports it.
+
+    Two of its handlers of one event may see it so much apart. 0 on a machine that is not busy.
+    """
+    return sum(
+        (span.end_ns - span.start_ns) / 1e9
+        for span in call.spans
+        if span.name == "event_loop_blocked"
+        and span.start_ns / 1e9 - _NEAR_S < at < span.end_ns / 1e9 + _NEAR_S
+    )
+
+
 def lacking(
     spans: Iterable[Span], facts: Mapping[str, Any], since: Mapping[str, int]
 ) -> list[tuple[str, str, Any]]:
@@ -72,6 +88,7 @@ def lacking(
     return [
         (span.name, key, span.attributes.get(key))
         for span in spans
+        if span.name not in OWN_FACTS
         for key, value in facts.items()
         if span.end_ns > since[key] and span.attributes.get(key) != value
     ]
@@ -82,6 +99,7 @@ def contradicting(spans: Iterable[Span], facts: Mapping[str, Any]) -> list[tuple
     return [
         (span.name, key, span.attributes[key])
         for span in spans
+        if span.name not in OWN_FACTS
         for key, value in facts.items()
         if key in span.attributes and span.attributes[key] != value
     ]

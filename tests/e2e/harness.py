@@ -18,8 +18,8 @@ from .jaeger_api import JaegerApi, Trace, complete
 from .polling import until, until_async
 from .worker import Worker
 
-TRACE_DEADLINE_S = 20.0
-_JOB_S = 20.0
+TRACE_DEADLINE_S = 60.0
+_JOB_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

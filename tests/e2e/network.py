@@ -30,7 +30,7 @@ _TABLE: Final = "inet wire"
 # RTP and no RTCP: version 2, and not one of the payload types that RTCP's would read as (RFC 5761).
 _RTP: Final = "@th,64,2 2 @th,73,7 != 64-79"
 _SUBNETS: Final = 256
-_PORT_S: Final = 10.0
+_PORT_S: Final = 30.0
 _INTERVAL_S: Final = 0.02
 
 

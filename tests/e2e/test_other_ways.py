@@ -149,4 +149,4 @@ def _spans_of(worker: Worker) -> Trace:
         spans = [span for trace in api.find_traces(worker.service).values() for span in trace]
         return spans if wanted <= {span.span_id for span in spans} else None
 
-    return until(arrived, deadline_s=20.0, what=f"all {len(wanted)} spans are in Jaeger")
+    return until(arrived, deadline_s=60.0, what=f"all {len(wanted)} spans are in Jaeger")

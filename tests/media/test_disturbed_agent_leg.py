@@ -75,12 +75,10 @@ def test_an_old_report_says_nothing_about_now() -> None:
 
 
 def test_a_real_starved_machine_gets_no_estimate() -> None:
-    """Recorded: nothing was lost before the server, and without the report 2 % seem to be."""
+    """Recorded: nothing was lost before the server, and none seems to be, report or no report."""
     samples, broken = read((RECORDED / "starved.jsonl").read_bytes())
     assert not broken
-    assert whole_estimate(samples) is None
-    assert estimate_windows(samples) == ()
-    blind = whole_estimate(dataclasses.replace(sample, outbound=None) for sample in samples)
-    assert blind is not None
-    assert blind.loss_ratio is not None
-    assert blind.loss_ratio > 0.01
+    blind = [dataclasses.replace(sample, outbound=None) for sample in samples]
+    for seen in (samples, blind):
+        assert whole_estimate(seen) is None
+        assert estimate_windows(seen) == ()

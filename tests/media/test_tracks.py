@@ -122,12 +122,38 @@ def test_an_agent_that_nobody_listens_to_is_told_once(scene: Scene) -> None:
     """Five seconds after both were there, the answer and the agent's track."""
     scene.at(2)
     scene.agent_publishes()
-    scene.at(3)
-    scene.at(3 + NEVER_AFTER_S - 0.5)
+    for tenths in range(30, 30 + int(10 * NEVER_AFTER_S), 10):
+        scene.at(tenths / 10)
     assert scene.marks("agent_track") == []
     for second in range(10):
         scene.at(3 + NEVER_AFTER_S + second)
     assert scene.marks("agent_track") == [(ANSWERED + 3, None, "never")]
+
+
+def test_a_starved_agent_does_not_say_that_nobody_listens(scene: Scene) -> None:
+    """Its loop stood still: what happened meanwhile it is told after the second that was due.
+
+    As in a call on an overloaded machine: looks 0.0, 1.4 and 7.1 s after the answer, and the
+    subscription 0.2 s after the last of them.
+    """
+    scene.agent_publishes()
+    for second in (0.0, 1.4, 7.1):
+        scene.at(second)
+    scene.at(7.3, "local_track_subscribed", SimpleNamespace(kind=AUDIO))
+    for second in (8.1, 9.1):
+        scene.at(second)
+    assert scene.marks("agent_track") == [(ANSWERED + 7.3, None, "")]
+
+
+def test_a_starved_agent_says_later_that_nobody_listens(scene: Scene) -> None:
+    """A look that was late counts as one and a half seconds: three of them are not yet five."""
+    scene.agent_publishes()
+    for second in (0.0, 4.0, 8.0, 12.0):
+        scene.at(second)
+    assert scene.marks("agent_track") == []
+    for second in (13.0, 14.0):
+        scene.at(second)
+    assert scene.marks("agent_track") == [(ANSWERED, None, "never")]
 
 
 def test_an_agent_without_a_track_has_no_listener_to_miss(scene: Scene) -> None:

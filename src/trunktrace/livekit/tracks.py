@@ -19,6 +19,9 @@ SOURCE: Final = "livekit"
 NEVER_AFTER_S: Final = 5.0
 """So long after the answer somebody should listen to the agent's track: a bridge does at once."""
 
+LONGEST_TICK_S: Final = 1.5
+"""A tick later than this counts as so much: the loop stood still, and events wait behind it."""
+
 KIND_AUDIO: Final = 1
 """`TrackKind.KIND_AUDIO` in livekit-protocol."""
 
@@ -50,6 +53,8 @@ class Tracks:
         self._muted_since: float | None = None
         self._is_heard = False
         self._published_at: float | None = None
+        self._looked_at: float | None = None
+        self._waited_s = 0.0
         self._never = False
 
     def start(self) -> None:
@@ -106,7 +111,10 @@ class Tracks:
                 return
             self._published_at = now_s
         since = max(answered, self._published_at)
-        if now_s - since >= NEVER_AFTER_S:
+        before, self._looked_at = self._looked_at, now_s
+        waited = now_s - (since if before is None else max(since, before))
+        self._waited_s += min(max(0.0, waited), LONGEST_TICK_S)
+        if self._waited_s >= NEVER_AFTER_S:
             self._never = True
             self._mark("agent_track", since, value=NEVER)
 

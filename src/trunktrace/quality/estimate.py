@@ -6,17 +6,18 @@ the deficit against 50 packets/s, less what the agent leg itself lost, is the lo
 and bridge, towards the agent. It says nothing about the direction towards the caller.
 
 No estimate (absent) for: the first 2 s; held time; pauses (nothing for 200 ms, or a second or two
-of under 60 % of 50/s) and the steps beside them; the last step, unless it ends with a packet; a
-clock that jumped; less than 5 s in all; a rate above 50/s, or under 60 % of it for the whole call;
-a deficit that the jitter buffer never had to fill (another packet time, DTX); many pauses; a
-deficit that mostly came back later (delay, not loss); uneven deficits of looks more than 1.5 s
-apart, where a pause cannot be told from loss; much missing in what may be pauses or bursts; times
-in which the agent's own packets reached the server unevenly: the trunk has no part in that, a
-starved worker or server and a bad path have.
+of under 60 % of 50/s) and the steps beside them; the last step, after which nothing can show that
+its packets were only late; a clock that jumped; less than 5 s in all; a rate above 50/s, or under
+60 % of it for the whole call; a deficit that the jitter buffer never had to fill (late packets,
+another packet time, DTX); many pauses; a deficit that mostly came back later (delay, not loss);
+uneven deficits of looks more than 1.5 s apart, where a pause cannot be told from loss; much missing
+in what may be pauses or bursts; times in which the agent's own packets reached the server unevenly:
+the trunk has no part in that, a starved worker or server and a bad path have.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -130,10 +131,7 @@ class TrunkLossEstimator:
         found = None if old is None else step_of(old, sample, samples_per_s=self._samples_per_s)
         if found is None:
             self._begin = None
-            self._held = None
-            self._doubtful = []
-            self._in_burst = False
-            return self._close_segment()
+            return self._end_segment()
         step, rate = found
         if self._samples_per_s is None:
             self._samples_per_s = usual_rate(rate)
@@ -146,11 +144,9 @@ class TrunkLossEstimator:
     def flush(self) -> tuple[MediaWindow, ...]:
         """The windows that are left.
 
-        The last step is used only if it ends with a packet: else the hang-up may lie in it.
+        The last step is not used: what is missing in it may only be late, and the hang-up in it.
         """
-        last, self._held, self._doubtful = self._held, None, []
-        told = () if last is None or not last.is_exact else self._use(last, None)
-        return told + self._close_segment()
+        return self._end_segment()
 
     @property
     def is_sure(self) -> bool:
@@ -209,13 +205,10 @@ class TrunkLossEstimator:
 
     def _pause(self, *, counts: bool) -> tuple[MediaWindow, ...]:
         """Leave a pause out, and the step before it; `counts` is whether nobody told of it."""
-        self._held = None
-        self._doubtful = []
-        self._in_burst = False
         if not self._after_pause:
             self._after_pause = True
             self._total.pauses += counts
-        return self._close_segment()
+        return self._end_segment()
 
     def _accept(self, step: Step) -> tuple[MediaWindow, ...]:
         """Use the step before this one; this one too, unless it follows a pause."""
@@ -232,36 +225,38 @@ class TrunkLossEstimator:
             for start, end in self._holds
         )
 
-    def _use(self, step: Step, ahead: Step | None) -> tuple[MediaWindow, ...]:
+    def _use(self, step: Step, ahead: Step) -> tuple[MediaWindow, ...]:
         segment = self._segment
         segment.level += step.missing
-        least = segment.level + (0.0 if ahead is None else min(0.0, ahead.missing))
+        least = segment.level + min(0.0, ahead.missing)
         self._total.note(step)
-        told = self._close(least)
+        told = self._close(segment, least, step.filled)
         window = segment.current
         if window is None:
             window = segment.current = Window(step.start, step.end, 0.0, 0.0)
         window.end, window.level = step.end, segment.level
         window.expected += step.expected
         window.jitter_s = max(window.jitter_s, step.jitter_s)
+        window.filled += math.inf if step.filled is None else step.filled
         if segment.is_new:
             segment.reported = min(segment.reported, least)
         if window.end - window.start + step.duration_s / 2 >= WINDOW_S:
             segment.closing, segment.current, segment.is_new = window, None, False
         return told
 
-    def _close(self, least: float) -> tuple[MediaWindow, ...]:
-        """Tell of the window that ended, `least` being the least missing at any time since."""
-        segment, total = self._segment, self._total
+    def _close(
+        self, segment: Segment, least: float, filled: float | None = 0.0
+    ) -> tuple[MediaWindow, ...]:
+        """Tell of the window that ended, `least` being the least missing at any time since.
+
+        `filled` is what the jitter buffer has filled since.
+        """
+        total = self._total
         window, segment.closing = segment.closing, None
         if window is None:
             return ()
-        lost = min(window.level, least) - segment.reported
         noise = NOISE_PACKETS + NOISE_JITTERS * window.jitter_s * PACKETS_PER_S
-        if abs(lost) > noise:
-            segment.reported += lost
-        else:
-            lost = 0.0
+        lost = segment.lost_by(window, least, noise, math.inf if filled is None else filled)
         total.start = window.start if total.start is None else total.start
         total.end = window.end
         total.returned += max(0.0, -lost)
@@ -272,14 +267,14 @@ class TrunkLossEstimator:
             return ()
         return (_estimate(window.start, window.end, max(0.0, lost) / window.expected),)
 
-    def _close_segment(self) -> tuple[MediaWindow, ...]:
-        segment = self._segment
-        told = self._close(segment.level)
+    def _end_segment(self) -> tuple[MediaWindow, ...]:
+        """Nothing follows that continues the last step: it only tells what came late before it."""
+        last, self._held, self._doubtful, self._in_burst = self._held, None, [], False
+        segment, self._segment = self._segment, Segment()
+        least = segment.level + (0.0 if last is None else min(0.0, last.missing))
+        told = self._close(segment, least)
         segment.closing = segment.current
-        if segment.current is not None:
-            told += self._close(segment.current.level)
-        self._segment = Segment()
-        return told
+        return told + self._close(segment, least)
 
 
 def estimate_windows(

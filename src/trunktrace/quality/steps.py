@@ -39,10 +39,9 @@ class Step:
     `expected` is 50/s over the time in which packets could come, `missing` how many of them did not
     and were not lost on the agent leg (below zero: more came). `filled` is how much audio the
     jitter buffer had to make up or stretch, None unknown. `jitter_s` is the agent leg's, of which
-    the trunk's loss is a part. `is_exact` is whether it ends with a packet: then a hang-up that
-    follows is not in it. `doubtful` is a short pause or heavy loss: what stands beside it tells.
-    `unusable` says that there was a pause, that one could not have been seen, or that the clocks do
-    not agree.
+    the trunk's loss is a part. `doubtful` is a short pause or heavy loss: what stands beside it
+    tells. `unusable` says that there was a pause, that one could not have been seen, or that the
+    clocks do not agree.
     """
 
     start: float
@@ -51,7 +50,6 @@ class Step:
     missing: float
     filled: float | None
     jitter_s: float
-    is_exact: bool
     doubtful: bool
     unusable: bool
     unexplained: bool = False
@@ -96,7 +94,6 @@ def step_of(
         missing=missing,
         filled=filled,
         jitter_s=b.jitter_s or 0.0,
-        is_exact=is_exact,
         doubtful=hole and is_clear,
         unusable=paused or blind or (hole and not is_clear) or jumped,
         unexplained=few and not paused and not jumped,

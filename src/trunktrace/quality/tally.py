@@ -41,6 +41,8 @@ class Window:
     level: float
     """Packets missing since the segment began, at the end of the window."""
     jitter_s: float = 0.0
+    filled: float = 0.0
+    """What the jitter buffer had to fill, in packets; infinite where it is unknown."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,24 @@ class Segment:
     current: Window | None = None
     closing: Window | None = None
     """The window that has ended, and waits for what comes after it."""
+    carried: float = 0.0
+    """How much of a deficit that is not reported yet was filled, in packets."""
+
+    def lost_by(self, window: Window, least: float, noise: float, filled: float) -> float:
+        """Packets lost in a window that has ended; below zero: so many came back.
+
+        0 for a deficit within the noise, and for one that the jitter buffer had not to fill: the
+        audio was there in time, or is still under way. Such a deficit is carried over. `least` is
+        the least that was missing at any time since, `filled` what was filled since.
+        """
+        lost = min(window.level, least) - self.reported
+        known = self.carried + window.filled
+        if abs(lost) <= noise or known + filled < WITNESS_SHARE * lost:
+            self.carried = min(known, max(0.0, lost))
+            return 0.0
+        self.reported += lost
+        self.carried = 0.0
+        return lost
 
 
 @dataclass(slots=True)
