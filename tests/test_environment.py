@@ -210,3 +210,23 @@ provider.shutdown()
     )
     assert printed.returncode == 0, printed.stderr
     assert printed.stdout.count('"trunk.carrier": "telnyx"') == 2
+
+
+def test_the_environment_names_who_makes_trace_ids(monkeypatch, made) -> None:
+    """`OTEL_PYTHON_ID_GENERATOR=session_id`: each trace id is a UUID of version 4 as well."""
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_PYTHON_ID_GENERATOR", "session_id")
+    provider = provider_from_environment()
+    assert provider is not None
+    made.append(provider)
+    assert isinstance(provider.id_generator, trunktrace.SessionIdGenerator)
+
+
+def test_an_unknown_maker_of_trace_ids_is_told_and_left_out(monkeypatch, made, caplog) -> None:
+    """A generator that is not installed costs no trace."""
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_PYTHON_ID_GENERATOR", "nobodys")
+    provider = provider_from_environment()
+    assert provider is not None
+    made.append(provider)
+    assert "nobodys" in caplog.text

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from trunktrace.export.late import LateFactsExporter
 from trunktrace.export.redacting import RedactingExporter
@@ -20,6 +21,7 @@ from trunktrace.redaction import Redaction
 Made = TypeVar("Made")
 
 _GRPC_PORT: Final = 4317
+_ID_GENERATOR: Final = "OTEL_PYTHON_ID_GENERATOR"
 _EXPORTERS: Final = "opentelemetry_traces_exporter"
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -30,8 +32,10 @@ def provider_from_environment(redaction: Redaction | None = None) -> TracerProvi
 
     It is asked for by `OTEL_TRACES_EXPORTER` (names of installed exporters, `none` for none) or by
     an OTLP endpoint. Without either nothing is made: an exporter to a collector that nobody runs
-    would only fill the log. `OTEL_SDK_DISABLED`, sampler, resource and batch settings are the
-    SDK's. The OTLP protocol is the environment's, else gRPC for port 4317 and HTTP for any other.
+    would only fill the log. `OTEL_PYTHON_ID_GENERATOR` names who makes the trace ids
+    (`session_id` is `SessionIdGenerator`). `OTEL_SDK_DISABLED`, sampler, resource and batch
+    settings are the SDK's. The OTLP protocol is the environment's, else gRPC for port 4317 and HTTP
+    for any other.
 
     `redaction` goes to the `RedactingExporter`; None reads it from the environment.
     """
@@ -40,13 +44,25 @@ def provider_from_environment(redaction: Redaction | None = None) -> TracerProvi
     exporters = [found for name in exporter_names() if (found := _exporter(name)) is not None]
     if not exporters:
         return None
-    provider = TracerProvider()
+    provider = TracerProvider(id_generator=_id_generator())
     for exporter in exporters:
         wrapped = LateFactsExporter(RedactingExporter(exporter, redaction=redaction))
         provider.add_span_processor(BatchSpanProcessor(wrapped))
     # Behind the batches: what it starts when a root ends must find the root there.
     provider.add_span_processor(CallSpanProcessor())
     return provider
+
+
+def _id_generator() -> IdGenerator | None:
+    name = os.environ.get(_ID_GENERATOR, "").strip()
+    if not name:
+        return None
+    return made(name, "opentelemetry_id_generator", _ID_GENERATOR, _new_generator)
+
+
+def _new_generator(kind: Any) -> IdGenerator:
+    generator: IdGenerator = kind()
+    return generator
 
 
 def otlp_endpoint() -> str | None:
@@ -118,14 +134,14 @@ def _new(kind: Any) -> SpanExporter:
 
 
 def made(name: str, group: str, variable: str, make: Callable[[Any], Made]) -> Made | None:
-    """What `make` makes of the installed exporter of that name; None, told once, if it cannot."""
+    """What `make` makes of what is installed under that name; None, told once, if it cannot."""
     for found in entry_points(group=group, name=name):
         try:
             return make(found.load())
         except Exception as error:
             warn_once(
                 f"{group}:{name}",
-                "trunktrace: the exporter %r of %s cannot be made (%s: %s); left out",
+                "trunktrace: %r of %s cannot be made (%s: %s); left out",
                 name,
                 variable,
                 type(error).__name__,
