@@ -36,7 +36,12 @@ INTRO = {
     "a line that suppresses silence: one that paused and came back. Packets that stop and come "
     "back are a pause.",
     "failover_loop": "Attempts that go round, or on where no other trunk can help. A call that "
-    "one trunk refused and the next one took is none.",
+    "one trunk refused and the next one took is none. Attempts to one number are judged, up to "
+    "its answer: another number is another call, and who is called in beside an answered call is "
+    "none of it. The finding tells their path: `A:503>B:503>A`, without a code where the last one "
+    "goes on. A 18x is progress, and no proof of ringing: going on after one is told, but not "
+    "where a server's failure (5xx) came after it. What nobody saw is held against nobody. "
+    "`dial()` is stricter: after any 18x it does not go on unless it is told to.",
     "media_degradation": "Each leg and direction by itself, each source by itself. Loss, jitter "
     "and concealment of the agent leg are never told as the trunk's.",
     "misrouting": "The call is not the one that it should be. Only what is known on both sides is "

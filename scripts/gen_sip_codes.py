@@ -31,15 +31,20 @@ the code does not decide between two sides; a 18x before a 480, which makes it t
 CODES_HEAD = """\
 ## Final codes
 
-No fault (`-`): two sides may have sent it, and nothing beside the code decides. *Another trunk*:
-whether one may be tried; never after progress (a 18x), for two phones must not ring. A code without
-a row means what its class means, and nobody is blamed.
+No fault (`-`): two sides may have sent it, and nothing beside the code decides. `caller` is who
+dialled: 484 and 485 are about the digits that were sent, 433 about a caller who hides. *Another
+trunk*: whether one may be tried; never after progress (a 18x), for two phones must not ring. A code
+without a row means what its class means, and nobody is blamed. The span of an attempt
+(`sip.invite`) is an error for each code from 400, but for a 487 after our own CANCEL.
 """
 
 UNANSWERED_HEAD = """\
 ## No final answer
 
-An attempt that ended without one, by `failure` of the attempt.
+An attempt that ended without one, by `failure` of the attempt. Our own ringing timeout is
+`no_response` where the participant was seen and no 18x came; where nobody could see it, it counts
+as one that rang. After a `client_error` nobody knows whether an INVITE was sent: going on is right
+only once the participant is removed and gone.
 """
 
 TEXTS_HEAD = """\

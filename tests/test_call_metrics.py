@@ -23,7 +23,9 @@ from trunktrace.directory import Directory
 from trunktrace.guard import reraising
 from trunktrace.livecall import LiveCall
 from trunktrace.metrics import CallMetrics, points
-from trunktrace.metrics.points import EndedCall, failures, invites
+from trunktrace.metrics.ended import EndedCall
+from trunktrace.metrics.invites import failovers, invites
+from trunktrace.metrics.points import failures
 from trunktrace.registry import CallRegistry, calls
 from trunktrace.timeline import Attempt, Mark
 
@@ -107,6 +109,17 @@ def ended(call: LiveCall) -> None:
     calls.close(call)
 
 
+def invite(carrier: str, code: int, outcome: str, **more: str) -> dict[str, Any]:
+    """Labels of an outbound INVITE."""
+    return {
+        "trunk.carrier": carrier,
+        "sip.call.direction": "outbound",
+        "sip.response.status_code": code,
+        "sip.call.outcome": outcome,
+        **{f"trunk.{name}": value for name, value in more.items()},
+    }
+
+
 def mark(call: LiveCall, kind: Any, start: float, **more: Any) -> None:
     call.mark(Mark(kind=kind, start=start, **more))
 
@@ -156,7 +169,78 @@ class TestInvites:
         former, last = invites(EndedCall(facts={}, former=({"trunk.id": "ST_1"},), story=story))
         assert former.labels["sip.call.outcome"] == "canceled"
         assert "sip.response.status_code" not in former.labels
-        assert last.labels == {"trunk.carrier": "unknown"}
+        assert last.labels == {"trunk.carrier": "unknown", "sip.call.direction": "outbound"}
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_attempts_over_two_trunks_in_turn_count_by_themselves(self, order):
+        """What is told of the legs that were left may come in any order, or not at all."""
+        tried = (
+            Attempt(start=1.0, trunk_id="ST_a", carrier="alpha", route="a", status_code=503),
+            Attempt(start=2.0, trunk_id="ST_b", carrier="beta", region="b1", status_code=480),
+            Attempt(start=3.0, trunk_id="ST_a", carrier="alpha", route="a", status_code=200),
+        )
+        legs = tuple(
+            {"trunk.id": trunk, "trunk.carrier": "wrong", "sip.response.status_code": 600}
+            for trunk in ("ST_a", "ST_b")
+        )
+        facts = {
+            "trunk.id": "ST_a",
+            "trunk.carrier": "alpha",
+            "sip.call.direction": "outbound",
+            "sip.response.status_code": 200,
+            "sip.call.outcome": "answered",
+        }
+        for former in (tuple(legs[at] for at in order), legs[:1], ()):
+            call = EndedCall(facts=facts, former=former, story=Story(attempts=tried))
+            assert [dict(point.labels) for point in invites(call)] == [
+                invite("alpha", 503, "congestion", route="a"),
+                invite("beta", 480, "no_answer", region="b1"),
+                invite("alpha", 200, "answered", route="a"),
+            ]
+
+    def test_the_last_attempt_counts_by_what_the_call_knows(self):
+        """A header of the 200 OK may name the carrier; the directory had no row for the trunk."""
+        tried = (
+            Attempt(start=1.0, trunk_id="ST_a", status_code=503),
+            Attempt(start=2.0, trunk_id="ST_b", region="b1", status_code=200),
+        )
+        facts = {"trunk.id": "ST_b", "trunk.carrier": "beta", "sip.call.direction": "outbound"}
+        call = EndedCall(facts=facts, story=Story(attempts=tried))
+        assert [dict(point.labels) for point in invites(call)] == [
+            invite("unknown", 503, "congestion"),
+            invite("beta", 200, "answered", region="b1"),
+        ]
+        (advance,) = failovers(call)
+        assert advance.labels["trunk.failover.to_carrier"] == "beta"
+
+    def test_a_participant_that_others_dialled_is_an_invite_too(self):
+        """It is no attempt of ours: it counts by the facts of its leg, beside ours."""
+        story = Story(attempts=(Attempt(start=1.0, livekit_call_id="SCL_1", status_code=503),))
+        ours = {"sip.call.direction": "outbound", "livekit.sip.call_id": "SCL_1"}
+        other = {
+            "sip.call.direction": "outbound",
+            "livekit.sip.call_id": "SCL_2",
+            "trunk.carrier": "beta",
+            "sip.response.status_code": 200,
+        }
+        call = EndedCall(facts=other, former=(ours,), story=story)
+        assert [dict(point.labels) for point in invites(call)] == [
+            invite("beta", 200, "answered"),
+            invite("unknown", 503, "congestion"),
+        ]
+
+    def test_a_failed_warm_transfer_is_an_invite_of_the_colleagues_trunk(self, read, call):
+        """The caller's own INVITE stays his; the colleague's 486 is none of his carrier's."""
+        call.note_attempt(
+            Attempt(start=5.0, party=1, aside=True, carrier="desk", status_code=486, end=6.0)
+        )
+        ended(call)
+        found = {tuple(sorted(one.labels.items())): one.value for one in read.points("sip.invites")}
+        assert found == {
+            tuple(sorted((invite("telnyx", 200, "answered") | LABELS).items())): 1,
+            tuple(sorted(invite("desk", 486, "busy").items())): 1,
+        }
+        assert read.points("trunk.failovers") == []
 
     def test_a_job_without_a_phone_adds_nothing(self, read):
         """A browser's job has no metric at all."""
@@ -172,6 +256,55 @@ class TestInvites:
             calls.close(call)
             calls.close(call)
         assert read.one("sip.invites").value == 1
+
+
+class TestFailovers:
+    """`trunk.failovers`: each going on to another trunk for one number."""
+
+    def test_it_counts_by_who_was_left(self, read, tracers):
+        """Carrier and route that were left, its answer, and the carrier that the call went to."""
+        with trunktrace.start_call(tracer_provider=tracers, direction="outbound") as call:
+            call.observe({"carrier": "telnyx", "status_code": 503}, source="livekit")
+            call.note_attempt(
+                Attempt(start=1.0, carrier="telnyx", route="t", party=1, status_code=503)
+            )
+            call.begin_attempt()
+            call.note_attempt(Attempt(start=2.0, carrier="twilio", party=1, status_code=200))
+            call.observe({"carrier": "twilio", "status_code": 200}, source="livekit")
+        point = read.one("trunk.failovers")
+        assert point.value == 1
+        assert point.labels == {
+            "trunk.carrier": "telnyx",
+            "trunk.route": "t",
+            "sip.call.direction": "outbound",
+            "sip.response.status_code": 503,
+            "trunk.failover.to_carrier": "twilio",
+        }
+
+    def test_two_numbers_in_turn_are_two_stories(self):
+        """Each number's attempts follow each other, whatever was dialled in between."""
+        tried = (
+            Attempt(start=1.0, party=1, carrier="alpha", status_code=503),
+            Attempt(start=2.0, party=2, carrier="gamma", status_code=408),
+            Attempt(start=3.0, party=1, carrier="beta", status_code=486),
+            Attempt(start=4.0, party=2, carrier="delta", failure="timeout"),
+        )
+        told = failovers(EndedCall(facts={}, story=Story(attempts=tried)))
+        assert [
+            (point.labels["trunk.carrier"], point.labels["trunk.failover.to_carrier"])
+            for point in told
+        ] == [("alpha", "beta"), ("gamma", "delta")]
+
+    def test_what_is_no_failover(self):
+        """The same way again, what is dialled after an answer, and whom an agent calls in."""
+        tried = (
+            Attempt(start=1.0, carrier="alpha", status_code=503),
+            Attempt(start=2.0, carrier="alpha", status_code=200),
+            Attempt(start=3.0, carrier="beta", status_code=503),
+        )
+        aside = Attempt(start=4.0, carrier="gamma", aside=True, status_code=486)
+        story = Story(attempts=tried, asides=(aside,))
+        assert list(failovers(EndedCall(facts={}, story=story))) == []
 
 
 class TestSampling:

@@ -81,9 +81,17 @@ class Evidence:
         kept.append(window)
 
     def put_attempt(self, attempt: Attempt) -> None:
-        """Remember an attempt; the one that started at the same time is replaced by it."""
-        others = tuple(one for one in self._attempts if one.start != attempt.start)
-        self._attempts = (*others, attempt)[-MOST_ATTEMPTS:]
+        """Remember an attempt, in the order of their starts; told again, it replaces what it was.
+
+        One of the same start, party and trunk is the same, and so is one whose trunk was not known
+        yet. Of more than `MOST_ATTEMPTS` the latest are kept.
+        """
+        others = list(self._attempts)
+        at = _place_of(attempt, others)
+        if at is not None:
+            del others[at]
+        others.append(attempt)
+        self._attempts = tuple(sorted(others, key=_order)[-MOST_ATTEMPTS:])
 
     def story(
         self,
@@ -106,7 +114,8 @@ class Evidence:
             facts=facts,
             windows=tuple(self._windows_since(since)),
             marks=tuple(sorted(self._marks, key=attrgetter("start"))),
-            attempts=self._attempts,
+            attempts=tuple(one for one in self._attempts if not one.aside),
+            asides=tuple(one for one in self._attempts if one.aside),
             sources=sources,
             expected=expected,
             must_record=self.must_record,
@@ -119,6 +128,23 @@ class Evidence:
     def _windows_since(self, since: float | None) -> Iterator[MediaWindow]:
         for kept in self._windows.values():
             yield from kept if since is None else _newest(kept, since)
+
+
+def _place_of(attempt: Attempt, known: Sequence[Attempt]) -> int | None:
+    """Where an attempt stands already: by its trunk, else as one whose trunk was not known."""
+    alike = [
+        at
+        for at, one in enumerate(known)
+        if (one.start, one.party, one.aside) == (attempt.start, attempt.party, attempt.aside)
+    ]
+    exact = (at for at in alike if known[at].trunk_id == attempt.trunk_id)
+    unnamed = (at for at in alike if None in (known[at].trunk_id, attempt.trunk_id))
+    return next(exact, next(unnamed, None))
+
+
+def _order(attempt: Attempt) -> tuple[float, int, str]:
+    start = float("-inf") if attempt.start is None else attempt.start
+    return start, attempt.party or 0, attempt.trunk_id or ""
 
 
 def _newest(kept: deque[MediaWindow], since: float) -> Iterator[MediaWindow]:

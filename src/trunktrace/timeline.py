@@ -77,8 +77,13 @@ class Attempt:
 
     `status_code` is the final SIP answer: None while there is none, and where there never was one
     (`failure` then says why: `timeout` is our own ringing timeout, `canceled` our own CANCEL,
-    `no_bridge` no bridge took the request, `transport`, `dns`, `sdp`). `progress` is whether a 18x
-    was seen. `error` is the exception's class where one came, for the record.
+    `no_bridge` no bridge took the request, `no_response`, `transport`, `dns`, `sdp`, `auth`,
+    `client_error` the request to the bridge's API failed, `unanswered` nobody says why, `other`).
+    `progress` is whether a 18x was seen; None where nobody could see one. `region` is the trunk's.
+    `party` tells attempts to one number from those to another: 1 is the first number that was
+    dialled in the call; None is not known. `aside` is an INVITE beside the call, whose answer is
+    another leg (a colleague who is called in). `own_cancel` is whether our side gave it up.
+    `retry_after_s` is Retry-After (RFC 3261, 20.33) in seconds, None where nobody states it.
     """
 
     start: float | None = None
@@ -91,6 +96,11 @@ class Attempt:
     reason: str | None = None
     failure: str | None = None
     progress: bool | None = None
+    region: str | None = None
+    party: int | None = None
+    aside: bool = False
+    own_cancel: bool = False
+    retry_after_s: float | None = None
 
     @property
     def answered(self) -> bool:

@@ -212,7 +212,8 @@ def _dial(**fields: Any) -> Attempt:
     [
         ({"code": "unavailable", "status": 503, "message": "cpu exhausted"}, "no_bridge"),
         ({"code": "unavailable", "status": 503, "message": ""}, "no_bridge"),
-        ({"exc_type": "TimeoutError"}, "timeout"),
+        ({"exc_type": "TimeoutError"}, "client_error"),
+        ({"exc_type": "ClientConnectorError", "message": "Connection refused"}, "client_error"),
         ({"code": "canceled", "status": 408, "message": "sip request timed out"}, "timeout"),
         ({"code": "internal", "message": "no such host"}, "dns"),
         ({"code": "internal", "message": ""}, "other"),

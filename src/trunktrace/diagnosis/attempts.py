@@ -12,8 +12,8 @@ from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.belief import Value
-from trunktrace.diagnosis.failover_loop import path_of
 from trunktrace.diagnosis.legs import is_of_our_side
+from trunktrace.diagnosis.runs import advances, path_of, runs_of
 from trunktrace.facts import Observation
 from trunktrace.timeline import Attempt
 
@@ -79,7 +79,7 @@ def _joined(known: Attempt, more: Attempt) -> Attempt:
         for item in fields(Attempt)
         if getattr(known, item.name) is None
     }
-    both = replace(known, **added)
+    both = replace(known, **added, own_cancel=known.own_cancel or more.own_cancel)
     if both.failure == "no_response" and both.status_code == _WAITED_IN_VAIN:
         return replace(both, status_code=None, reason=None)
     return replace(both, failure=None) if both.status_code is not None else both
@@ -87,16 +87,29 @@ def _joined(known: Attempt, more: Attempt) -> Attempt:
 
 def facts_of(attempts: Sequence[Attempt]) -> dict[str, Value]:
     """How often the call was tried, and over which trunks, until it was answered."""
-    run: list[Attempt] = []
-    for attempt in attempts:
-        run.append(attempt)
-        if attempt.answered:
-            break
-    if not run:
+    runs = runs_of(attempts)
+    if not runs:
         return {}
+    run = next((run for run in runs if run[-1].answered), runs[-1])
     facts: dict[str, Value] = {c.SIP_ATTEMPT_COUNT: len(run)}
     if run[-1].status_code is not None:
         facts[c.SIP_RESPONSE_STATUS_CODE] = run[-1].status_code
-    if len(run) > 1:
-        facts |= {c.TRUNK_FAILOVER_COUNT: len(run) - 1, c.TRUNK_FAILOVER_PATH: path_of(run)}
+    return facts | _failovers(run)
+
+
+def failover_facts(attempts: Sequence[Attempt]) -> dict[str, Value]:
+    """How often the call went on to another trunk, and its path; empty where it never did.
+
+    Of the attempts to the number that was dialled last, up to its answer; without those beside the
+    call. A count of 0 where it had gone on for another number before.
+    """
+    *former, run = runs_of(attempts) or ((),)
+    facts = _failovers(run)
+    if not facts and any(_failovers(one) for one in former):
+        return {c.TRUNK_FAILOVER_COUNT: 0, c.TRUNK_FAILOVER_PATH: path_of(run)}
     return facts
+
+
+def _failovers(run: Sequence[Attempt]) -> dict[str, Value]:
+    count = sum(1 for _ in advances(run))
+    return {c.TRUNK_FAILOVER_COUNT: count, c.TRUNK_FAILOVER_PATH: path_of(run)} if count else {}

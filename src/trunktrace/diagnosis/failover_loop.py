@@ -6,16 +6,19 @@ A call that was refused by one trunk and answered by the next is no loop: it rec
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.diagnosis.course import Course, course_of
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.judged import Judged, findings_of
+from trunktrace.diagnosis.runs import Way, path_of, runs_of, way_of
 from trunktrace.diagnosis.story import Story
 from trunktrace.diagnosis.thresholds import Thresholds
-from trunktrace.sip.codes import LOOP_CODES, meaning_of
+from trunktrace.sip.codes import LOOP_CODES
+from trunktrace.sip.failover import decide
 from trunktrace.timeline import Attempt
 
 MODE: Final = "failover_loop"
@@ -24,6 +27,12 @@ OURS: Final = frozenset({"FOL-1", "FOL-2", "FOL-4", "FOL-5"})
 
 _TRANSIENT: Final = frozenset({491})
 """Not an end of the call: the same INVITE is sent again (RFC 3261, 14.1)."""
+
+_SERVER: Final = 5
+"""First digit of a server's own failure."""
+
+_NO_ANSWER: Final = frozenset({None, "no_bridge", "other", "unanswered"})
+"""Ends after which nobody is known to have said no."""
 
 
 def find(story: Story, thresholds: Thresholds) -> tuple[Finding, ...]:
@@ -37,19 +46,8 @@ def judge(story: Story, course: Course, thresholds: Thresholds) -> tuple[Judged,
     if story.facts.get(c.SIP_CALL_DIRECTION) == "inbound":
         return ()  # whom the agent dials from it (a transfer) is another call
     tried = [attempt for attempt in story.attempts if attempt.status_code not in _TRANSIENT]
-    return tuple(
-        judged for run in _runs(tried) if run and (judged := _judged(run, thresholds)) is not None
-    )[:1]
-
-
-def _runs(tried: Iterable[Attempt]) -> list[list[Attempt]]:
-    """Attempts apart at each answer: what is dialled after it is another call to somebody."""
-    runs: list[list[Attempt]] = [[]]
-    for attempt in tried:
-        runs[-1].append(attempt)
-        if attempt.answered:
-            runs.append([])
-    return runs
+    judged = (_judged(run, thresholds) for run in runs_of(tried))
+    return tuple(one for one in judged if one is not None)[:1]
 
 
 def _judged(tried: Sequence[Attempt], thresholds: Thresholds) -> Judged | None:
@@ -77,41 +75,26 @@ def _judged(tried: Sequence[Attempt], thresholds: Thresholds) -> Judged | None:
 
 
 def goes_on(attempt: Attempt) -> bool:
-    """Whether another trunk may be tried after this attempt.
+    """Whether going on after this attempt was right, as far as it is known.
 
-    By the answer of `sip/codes.py`; where there was none, nobody said no.
+    By `sip.failover.decide`, but nobody is blamed for what nobody saw. Progress that is not known
+    counts as none. A 18x is no proof of ringing (183), so what a server's failure (5xx) ended after
+    it is not held against who went on. Nor is an end that is not known, or a request that no bridge
+    took: nobody said no. An attempt that our side gave up is judged as one that rang for too long.
     """
-    if attempt.status_code is None:
-        return True
-    return meaning_of(attempt.status_code, reason=attempt.reason).goes_on
-
-
-def path_of(attempts: Sequence[Attempt]) -> str:
-    """The attempts in words: `telnyx:503>twilio:200`, by carrier, route or trunk id."""
-    return ">".join(f"{_name(attempt)}:{_result(attempt)}" for attempt in attempts)
-
-
-def _name(attempt: Attempt) -> str:
-    return attempt.carrier or attempt.route or attempt.trunk_id or "trunk"
-
-
-def _result(attempt: Attempt) -> str:
-    if attempt.status_code is not None:
-        return str(attempt.status_code)
-    return attempt.failure or "open"
-
-
-def _key(attempt: Attempt) -> tuple[str | None, str | None] | None:
-    """By what two attempts are one way: carrier and route, else the trunk."""
-    if attempt.route is not None or (attempt.carrier is not None and attempt.trunk_id is None):
-        return attempt.carrier, attempt.route
-    return None if attempt.trunk_id is None else (attempt.trunk_id, None)
+    if attempt.status_code is None and attempt.failure in _NO_ANSWER:
+        return not attempt.progress
+    failed_beyond = attempt.status_code is not None and attempt.status_code // 100 == _SERVER
+    judged = replace(attempt, progress=bool(attempt.progress) and not failed_beyond)
+    if attempt.own_cancel or attempt.failure == "canceled":
+        judged = replace(judged, own_cancel=False, status_code=None, failure="timeout")
+    return decide(judged).goes_on
 
 
 def _goes_round(tried: Sequence[Attempt]) -> bool:
-    seen: list[tuple[str | None, str | None]] = []
+    seen: list[Way] = []
     for attempt in tried:
-        key = _key(attempt)
+        key = way_of(attempt)
         if key is None:
             continue
         if key in seen and seen[-1] != key:
@@ -123,7 +106,7 @@ def _goes_round(tried: Sequence[Attempt]) -> bool:
 def _repeats(tried: Sequence[Attempt]) -> bool:
     """Whether the same way was tried twice in a row and did not work the second time either."""
     for former, latter in itertools.pairwise(tried):
-        key = _key(former)
-        if key is not None and key == _key(latter) and latter.over and not latter.answered:
+        key = way_of(former)
+        if key is not None and key == way_of(latter) and latter.over and not latter.answered:
             return True
     return False

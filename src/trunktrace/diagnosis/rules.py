@@ -92,7 +92,12 @@ RULES: Final = (
     Rule("FOL-1", _LOOP, "a carrier and route is tried again after another was tried", "-"),
     Rule("FOL-2", _LOOP, "more attempts than allowed", "-", ("failover.most_attempts",)),
     Rule("FOL-3", _LOOP, "an attempt was refused as a loop: 482, 483", "-"),
-    Rule("FOL-4", _LOOP, "another attempt after an answer that no other trunk can change", "-"),
+    Rule(
+        "FOL-4",
+        _LOOP,
+        "another attempt after an end that no other trunk can change, or after a 18x",
+        "-",
+    ),
     Rule("FOL-5", _LOOP, "the same carrier and route is tried again at once, and fails again", "-"),
     Rule(
         "MED-1",

@@ -47,7 +47,8 @@ class Story:
     """One call, as far as it is known at `now`.
 
     `facts` are by attribute key, as on the root call span. `windows` hold every leg and source,
-    each with its own; `marks` and `attempts` are in the order of their times. `now` is unix
+    each with its own; `marks` and `attempts` are in the order of their times. `asides` are INVITEs
+    beside the call, which the rules leave alone: their answer is another leg. `now` is unix
     seconds while the call goes on, None once it is over and nothing more will come.
     `windows_since`: windows that ended before are left out, and `flows` says what stays known of
     them; None where none is.
@@ -64,6 +65,7 @@ class Story:
     windows: tuple[MediaWindow, ...] = ()
     marks: tuple[Mark, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    asides: tuple[Attempt, ...] = ()
     sources: frozenset[str] = frozenset()
     expected: Expectation | None = None
     must_record: bool | None = None

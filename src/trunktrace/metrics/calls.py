@@ -22,8 +22,9 @@ from trunktrace.belief import Value
 from trunktrace.diagnosis.findings import Diagnosis
 from trunktrace.guard import after_fork_in_child, guarded, swallowing
 from trunktrace.livecall import LiveCall
+from trunktrace.metrics.ended import EndedCall, Point, call_labels
 from trunktrace.metrics.labels import Labels
-from trunktrace.metrics.points import GROUPS, EndedCall, Point, call_labels
+from trunktrace.metrics.points import GROUPS
 from trunktrace.registry import CallRegistry, calls
 from trunktrace.watch import watch
 

@@ -2,100 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Final
 
 from trunktrace import conventions as c
 from trunktrace.belief import Value
-from trunktrace.diagnosis.findings import Diagnosis
 from trunktrace.diagnosis.story import Story
-from trunktrace.sip.codes import meaning_of, unanswered
-from trunktrace.timeline import Attempt
+from trunktrace.metrics.ended import EndedCall, Facts, Point, call_labels
+from trunktrace.metrics.invites import failovers, invites
 from trunktrace.voice.measures import VoiceMeasures, measures_of
 from trunktrace.windows import LOSS_METHODS, MediaDirection
-
-Facts = Mapping[str, Value]
 
 DROPPING: Final = frozenset({"carrier", "platform"})
 """Sources of a hang-up that are neither the caller's, the callee's nor the agent's own."""
 
 _DIRECTIONS: Final[tuple[MediaDirection, ...]] = ("in", "out")
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """`value` is added to a counter, or recorded by a histogram, of that name."""
-
-    name: str
-    value: float
-    labels: Facts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedCall:
-    """One call as it was at its end.
-
-    `facts` are by attribute key, as on the root call span; `former` those of each attempt before
-    the last one, oldest first.
-    """
-
-    facts: Facts
-    former: tuple[Facts, ...] = ()
-    story: Story = field(default_factory=Story)
-    diagnosis: Diagnosis = field(default_factory=Diagnosis)
-
-    @property
-    def answered(self) -> bool:
-        """Whether a 2xx came, as far as anybody says."""
-        return is_answered(self.facts)
-
-
-def is_answered(facts: Facts) -> bool:
-    """Whether the final answer was a 2xx."""
-    code = facts.get(c.SIP_RESPONSE_STATUS_CODE)
-    if isinstance(code, int):
-        return 200 <= code < 300
-    return facts.get(c.SIP_CALL_OUTCOME) == "answered"
-
-
-def call_labels(facts: Facts, *, ended: bool = True) -> dict[str, Value]:
-    """Carrier, route, region and direction; what is not known is left out.
-
-    A call that ended without a carrier that anybody could name has `unknown`, as on its root.
-    """
-    labels = {key: facts[key] for key in c.CALL_LABELS if key in facts}
-    if ended:
-        labels.setdefault(c.TRUNK_CARRIER, c.UNKNOWN_CARRIER)
-    return labels
-
-
-def invites(call: EndedCall) -> Iterator[Point]:
-    """One for each INVITE: the last one, and each attempt before it of which anything is known."""
-    each = (*call.former, call.facts)
-    told = call.story.attempts
-    attempts = told if len(told) == len(each) else (None,) * len(each)
-    for facts, attempt in zip(each, attempts, strict=True):
-        if not facts and facts is not call.facts:
-            continue
-        labels = call_labels(facts)
-        code = facts.get(c.SIP_RESPONSE_STATUS_CODE)
-        if code is not None:
-            labels[c.SIP_RESPONSE_STATUS_CODE] = code
-        outcome = facts.get(c.SIP_CALL_OUTCOME) or _outcome(facts, attempt)
-        if outcome is not None:
-            labels[c.SIP_CALL_OUTCOME] = outcome
-        yield Point(c.SIP_INVITES, 1, labels)
-
-
-def _outcome(facts: Facts, attempt: Attempt | None) -> str | None:
-    """What an attempt came to where no verdict was asked for: only the last one has one."""
-    code, reason = facts.get(c.SIP_RESPONSE_STATUS_CODE), facts.get(c.SIP_RESPONSE_REASON)
-    if isinstance(code, int):
-        return meaning_of(code, reason=reason if isinstance(reason, str) else None).outcome
-    if attempt is not None and attempt.failure is not None:
-        return unanswered(attempt.failure, progress=attempt.progress).outcome
-    return None
 
 
 _SECONDS_OF_CALL: Final = (
@@ -226,7 +147,7 @@ def _turns(measures: VoiceMeasures, labels: Facts) -> Iterator[Point]:
             yield Point(name, count, labels)
 
 
-GROUPS: Final = (invites, durations, dropped, media, failures, voice)
+GROUPS: Final = (invites, failovers, durations, dropped, media, failures, voice)
 """What a call adds, group by group: one that fails takes no other with it."""
 
 

@@ -117,13 +117,19 @@ _OUTCOME_OF_CLASS: Final = {2: "answered", 3: "redirected", 6: "rejected"}
 
 UNANSWERED: Final[dict[str, FinalCode]] = {
     "timeout": FinalCode(0, "our own ringing timeout", "no_answer", fault="callee"),
-    "no_response": FinalCode(0, "no answer at all to the INVITE", "timeout", fault="network"),
+    # RFC 3261, 8.1.3.1: a UAC that gets no answer treats it as a 408.
+    "no_response": FinalCode(
+        0, "no answer at all to the INVITE", "timeout", fault="network", goes_on=True
+    ),
     "transport": FinalCode(0, "transport error", "failed", "transport", "network", goes_on=True),
     "dns": FinalCode(0, "the trunk's host has no address", "failed", "dns", goes_on=True),
     "sdp": FinalCode(0, "no media could be agreed", "failed", "media"),
     "auth": FinalCode(0, "the challenge could not be answered", "failed", "auth", "operator"),
     "no_bridge": FinalCode(0, "no bridge took the request", "failed", "no_bridge", "platform"),
     "canceled": FinalCode(0, "our own CANCEL", "canceled"),
+    # Whether an INVITE was sent is not known: going on needs the participant to be gone for sure.
+    "client_error": FinalCode(0, "the API request failed", "failed", "api", goes_on=True),
+    "unanswered": FinalCode(0, "not answered, and nobody says why", "failed"),
 }
 """What it means that an attempt ended without a final answer, by `Attempt.failure`."""
 

@@ -39,8 +39,28 @@ _CODES: Final = {
 }
 """Twirp codes, where the text does not say more."""
 
-_KINDS: Final = {"TimeoutError": "timeout", "CancelledError": "canceled"}
-"""Classes of exceptions that are no answer of the API."""
+CLIENT_ERRORS: Final = frozenset(
+    {
+        "ClientConnectionError",
+        "ClientConnectorError",
+        "ClientError",
+        "ClientOSError",
+        "ClientPayloadError",
+        "ClientResponseError",
+        "ConnectionError",
+        "ConnectionRefusedError",
+        "ConnectionResetError",
+        "ConnectionTimeoutError",
+        "OSError",
+        "ServerConnectionError",
+        "ServerDisconnectedError",
+        "ServerTimeoutError",
+        "SocketTimeoutError",
+        "TimeoutError",
+    }
+)
+"""Classes of exceptions (Python's, aiohttp's) of the HTTP client, which are no answer of the API:
+nobody knows what became of the INVITE, and what their text says is not said of it."""
 
 
 def final_answer(text: str) -> tuple[int, str | None] | None:
@@ -63,8 +83,11 @@ def failure_in(text: str) -> str | None:
 def failure_of(*, kind: str, code: str | None, text: str) -> str:
     """Why a dial request that gave no SIP code failed, as in `Attempt.failure`.
 
-    `kind` is the exception's class, `code` its Twirp code, `text` its message. `other` where none
-    of them says why.
+    `kind` is the exception's class, `code` its Twirp code, `text` its message. `client_error` where
+    the request itself was lost, `other` where none of them says why.
     """
-    named = failure_in(text)
-    return named or _KINDS.get(kind) or _CODES.get(code or "") or "other"
+    if kind in CLIENT_ERRORS:
+        return "client_error"
+    if kind == "CancelledError":
+        return "canceled"
+    return failure_in(text) or _CODES.get(code or "") or "other"

@@ -25,6 +25,8 @@ class Leg:
         "headers_asked",
         "identity",
         "invited_at",
+        "left_at",
+        "left_because",
         "marked",
         "name",
         "progress_at",
@@ -44,6 +46,9 @@ class Leg:
         self.hangup_at: float | None = None
         self.state: str | None = None
         self.disconnected = False
+        # Name of LiveKit's DisconnectReason, once it has left.
+        self.left_because: str | None = None
+        self.left_at: float | None = None
         # Its INVITE has failed. The exception says so before the room says that it has left.
         self.failed = False
         self.headers_asked = False
@@ -60,6 +65,12 @@ class Leg:
     def is_over(self) -> bool:
         """Whether the leg has left, or is about to."""
         return self.disconnected or self.failed
+
+    def leave(self, reason: str, now_s: float) -> None:
+        """The participant has left the room; `reason` is the name of a DisconnectReason."""
+        self.disconnected = True
+        self.left_because = reason
+        self.left_at = now_s
 
     def take(self, attributes: Mapping[str, object]) -> None:
         """Add attributes; what is not text is left out."""

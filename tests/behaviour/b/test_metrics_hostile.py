@@ -232,8 +232,11 @@ def test_after_a_failover_each_invite_counts_once_and_the_call_once():
         ]
         for p in got.named("sip.invites")
     }
-    assert invites.pop(("alpha", 503), 1) == 1  # refused attempts come with dial()
-    assert invites == {("beta", 200): 1}
+    assert invites == {("alpha", 503): 1, ("beta", 200): 1}
+    (failover,) = got.named("trunk.failovers")
+    labels = failover["attributes"]
+    assert failover["value"] == 1
+    assert (labels["trunk.carrier"], labels["trunk.failover.to_carrier"]) == ("alpha", "beta")
     for name in ("sip.call.setup.duration", "sip.call.duration", "rtp.calls"):
         assert got.total(name) == 1, name
         assert {p["attributes"]["trunk.carrier"] for p in got.named(name)} == {"beta"}, name
