@@ -8,6 +8,7 @@ from livekit.api.twirp_client import TwirpError
 from livekit.protocol.sip import CreateSIPParticipantRequest
 
 from trunktrace import LateFactsExporter
+from trunktrace.livekit.invite import Invite
 from trunktrace.livekit.job import JobCall, current_job
 
 from .behaviour.fakejob import CALLER, INBOUND, OUTBOUND, REASON, Job, Participant
@@ -25,11 +26,16 @@ def running() -> JobCall:
     return found
 
 
-def dialled(trunk: str, identity: str) -> int:
+def dialled(trunk: str, identity: str) -> Invite:
     request = CreateSIPParticipantRequest(
-        sip_trunk_id=trunk, sip_call_to=CALLER, participant_identity=identity
+        sip_trunk_id=trunk,
+        sip_call_to=CALLER,
+        participant_identity=identity,
+        wait_until_answered=True,
     )
-    return running().observer.dial_started(request)
+    invite = running().observer.dial_started(request)
+    assert invite is not None
+    return invite
 
 
 async def test_the_delay_of_a_refused_attempt_is_not_the_answered_ones():
@@ -49,13 +55,13 @@ async def test_the_delay_of_a_refused_attempt_is_not_the_answered_ones():
                 status=503,
                 metadata={"sip_status_code": "503", "sip_status": "Service Unavailable"},
             )
-            running().observer.dial_failed(refusal, first)
+            running().observer.dial_failed(first, refusal)
             ctx.room.leave(there, REASON.SIP_TRUNK_FAILURE)
             second = dialled("ST_2", "c2")
             there = ctx.room.join(Participant("c2", OUTBOUND | {"sip.trunkID": "ST_2"}))
             time.now = 10
             ctx.room.status(there, "active")
-            running().observer.dial_answered(second)
+            running().observer.dial_returned(second, None)
 
     await at.run(entry)
     root = at.root()

@@ -115,6 +115,7 @@ TRUNKTRACE_FAILURE_MODE: Final = _define("trunktrace.failure.mode", "string", "r
 TRUNKTRACE_FAILURE_EVIDENCE: Final = _define("trunktrace.failure.evidence", "string[]", "root", "rule ids: `OWA-1`, `FOL-2`")
 TRUNKTRACE_RECORDING_START_DELAY_MS: Final = _define("trunktrace.recording.start_delay_ms", "double", "root", "answer to the first recorded audio", unit="ms")
 TRUNKTRACE_DEAD_AIR_MS: Final = _define("trunktrace.dead_air_ms", "double", "root", "longest time of the call in which neither side was heard to speak", unit="ms", source="the audio that the agent received and sent")
+TRUNKTRACE_LINK_TRACE_ID: Final = _define("trunktrace.link.trace_id", "string", "root", "trace id that a SIP header of the far end told without a span id, so that no span link could be made of it: 32 hex digits", source="header")
 TRUNKTRACE_SOURCES: Final = _define("trunktrace.sources", "string[]", "root", "who said what: `livekit`, `directory`, `api`, `livekit-sip`, ...")
 
 # Events ----------------------------------------------------------------------------------------
@@ -137,15 +138,24 @@ CONFLICT_REFUSED_SOURCE: Final = _define("trunktrace.conflict.refused_source", "
 
 # Spans of our own ------------------------------------------------------------------------------
 SPAN_CALL: Final = "sip.call"
+SPAN_INVITE: Final = "sip.invite"
+SPAN_REFER: Final = "sip.refer"
 SPAN_RECORD: Final = "trunk.record"
+SIP_ATTEMPT_NUMBER: Final = _define("sip.attempt.number", "int", "span", "on `sip.invite`: which INVITE of the call this was, counted from 1", source="livekit")
+SIP_ATTEMPT_PROGRESS: Final = _define("sip.attempt.progress", "boolean", "span", "on `sip.invite`: whether a 18x came before the final answer: progress, not proof of ringing; absent where nobody saw the participant, or its end came before the room could tell", source="livekit")
+SIP_RETRY_AFTER_MS: Final = _define("sip.retry_after_ms", "double", "span", "on `sip.invite`: Retry-After (RFC 3261, 20.33), where a source states it", unit="ms")
+SIP_REFER_TARGET: Final = _define("sip.refer.target", "string", "span", "on `sip.refer`: whom the caller was sent to: country code and last two digits; what is not E.164 is masked whole", privacy="masked", source="livekit")
+LIVEKIT_TRANSFER_REASON: Final = _define("livekit.transfer_reason", "string", "span", "on `sip.refer`: LiveKit's word for how a transfer ended, lower case: `rejected`, `ringing_timeout`", source="livekit")
+TRUNKTRACE_UNOBSERVABLE: Final = _define("trunktrace.unobservable", "string[]", "span", "on `sip.invite`: keys that nobody can state of this attempt, because it was asked for without `wait_until_answered`, or its room was not seen")
+TRUNKTRACE_LINK_HEADER: Final = _define("trunktrace.link.header", "string", "span", "on a span link of the root: the SIP header in which the far end told its trace, `X-Traceparent` and the like", source="header")
 TRUNKTRACE_SOURCE: Final = _define("trunktrace.source", "string", "span", "on `trunk.record`: the system that wrote the record")
 TRUNKTRACE_MATCH_METHOD: Final = _define("trunktrace.match.method", "string", "span", "on `trunk.record`: by which id the record was joined to the call")
 TRUNKTRACE_RECORD_COMPLETENESS: Final = _define("trunktrace.record.completeness", "string", "span", "on `trunk.record`: `partial` or `complete`")
-ERROR_TYPE: Final = _define("error.type", "string", "span", "the SIP code as a string, or `timeout`, `dns`, `transport`, `sdp`, `carrier_blocked`; on `sip.call` the exception's class")
+ERROR_TYPE: Final = _define("error.type", "string", "span", "the SIP code as a string, or `timeout`, `dns`, `transport`, `sdp`, `carrier_blocked`, `no_bridge`, `auth`, `unanswered`; the exception's class on `sip.call`, and where an attempt ended by something else")
 
 TRUNK_FAILOVER_TO_CARRIER: Final = _define("trunk.failover.to_carrier", "string", "metric", "on `trunk.failovers`: the carrier that the call went to; `trunk.carrier` is the one it left")
-VOICE_AGENT_TRANSFER_TO: Final = _define("voice_agent.transfer.to", "string", "metric", "`human` or `other`")
-VOICE_AGENT_TRANSFER_RESULT: Final = _define("voice_agent.transfer.result", "string", "metric", "`completed` or `failed`")
+VOICE_AGENT_TRANSFER_TO: Final = _define("voice_agent.transfer.to", "string", "metric", "`human` or `other`; also on `sip.refer`")
+VOICE_AGENT_TRANSFER_RESULT: Final = _define("voice_agent.transfer.result", "string", "metric", "`completed` or `failed`; also on `sip.refer`, absent there where our side gave the request up")
 VOICE_AGENT_TASK_RESULT: Final = _define("voice_agent.task.result", "string", "metric", "`completed`, `failed`, `abandoned`")
 GEN_AI_EVALUATION_NAME: Final = _define("gen_ai.evaluation.name", "string", "metric", "name of the evaluation (OpenTelemetry GenAI)")
 RTP_MOS_ALGORITHM: Final = _define("rtp.mos_algorithm", "string", "metric", "on `rtp.mos`: `g107-2015`, `vendor`, `freeswitch`, `mes`, `rtpengine`")

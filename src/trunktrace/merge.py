@@ -25,6 +25,8 @@ RESULT_KEYS: Final = frozenset(
         c.SIP_RESPONSE_REASON,
         c.SIP_CALL_OUTCOME,
         c.SIP_CALL_OUTCOME_DETAIL,
+        c.TRUNK_FAILOVER_COUNT,
+        c.TRUNK_FAILOVER_PATH,
     }
 )
 """What became of one attempt: gone with it, even if the agent's own code had recorded it."""
@@ -40,6 +42,8 @@ LEG_KEYS: Final = frozenset(
         c.SIP_CALL_OUTCOME,
         c.SIP_CALL_OUTCOME_DETAIL,
         c.SIP_CALL_ID,
+        c.SIP_SESSION_ID,
+        c.TRUNKTRACE_LINK_TRACE_ID,
         c.SIP_PROVIDER_CALL_ID,
         c.LIVEKIT_SIP_CALL_ID,
         c.RTP_CODEC,
@@ -60,6 +64,8 @@ LEG_KEYS: Final = frozenset(
         c.SIP_CALLEE_NUMBER,
         c.SIP_CALLEE_HASH,
         c.SIP_CALLEE_COUNTRY,
+        c.TRUNK_FAILOVER_COUNT,
+        c.TRUNK_FAILOVER_PATH,
     }
 )
 """What belongs to one leg or attempt, and goes when the call turns to another."""

@@ -57,8 +57,8 @@ def inherited_keys(inherit: Iterable[str] | None) -> frozenset[str]:
     return _interned.setdefault(keys, keys)
 
 
-def is_our_root(span: Span) -> bool:
-    """Whether a span of that name is ours: the root of a call, which is written by the call."""
+def is_ours(span: ReadableSpan) -> bool:
+    """Whether a span of that name is ours: a call's root or an attempt, which state their facts."""
     scope = span.instrumentation_scope
     return scope is not None and scope.name == c.SCOPE_NAME
 
@@ -103,7 +103,7 @@ class CallSpanProcessor(SpanProcessor):
             if view is None or view.keys is not self._keys:
                 view = call.view_of(self._keys)
             role = ROLES[span.name]
-            if role == CALL_ROOT and is_our_root(span):
+            if role >= CALL_ROOT and is_ours(span):
                 return
             span_id = context[_SPAN_ID]
             view.open[span_id] = span
@@ -180,14 +180,14 @@ class CallSpanProcessor(SpanProcessor):
             shared = self._registry.adopt_trace(trace_id, found)
             if shared is None:
                 return found
-        elif ROLES[span.name] == CALL_ROOT and is_our_root(span):
+        elif ROLES[span.name] == CALL_ROOT and is_ours(span):
             # A root that starts in the trace of another call is no span of that call.
             return None
         return shared.started(span, parent_context)
 
     def _ended_elsewhere(self, context: SpanContext) -> LiveCall | None:
         shared = self._shared.get(context.trace_id) if self._shared else None
-        return None if shared is None else shared.members.get(context.span_id)
+        return None if shared is None else shared.of(context.span_id)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  # the SDK's
         """True: nothing is held here."""

@@ -21,6 +21,9 @@ USER_SPEAKING: Final = 2
 AGENT_TURN: Final = 3
 TO_CALLER: Final = 4
 CALL_ROOT: Final = 5
+OWN_FACTS: Final = 6
+"""A span of ours that states its own facts: an attempt keeps its trunk when the call goes on, and
+a transfer's final code is not the call's."""
 
 
 class Roles(dict[str, int]):
@@ -42,6 +45,8 @@ ROLES: Final = Roles(
         "agent_turn": AGENT_TURN,
         "agent_speaking": TO_CALLER,
         "sip.call": CALL_ROOT,
+        "sip.invite": OWN_FACTS,
+        "sip.refer": OWN_FACTS,
     }
 )
 """Span names of livekit-agents that have a part in the rule, and our own root."""

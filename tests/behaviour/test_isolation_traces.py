@@ -274,3 +274,18 @@ def test_media_of_one_call_is_never_on_another():
     assert LOSS not in pipe.attributes("work-b")
     roots = [span for span in pipe.finished() if span.name == "sip.call"]
     assert sorted(LOSS in root.attributes for root in roots) == [False, True]
+
+
+def test_a_call_keeps_its_trace_when_another_opens_in_it():
+    """Two calls, one the root of the trace: what shows no other call is the root's, as before."""
+    pipe = Pipeline()
+    with pipe.call(direction="inbound", carrier="telnyx"):
+        before = pipe.tracer.start_span("before")
+        before.end()
+        with pipe.call(direction="outbound", carrier="twilio"):
+            pipe.tracer.start_span("below what ended", context=under(before)).end()
+            pipe.tracer.start_span("inner").end()
+        pipe.tracer.start_span("later below what ended", context=under(before)).end()
+    for name in ("below what ended", "later below what ended"):
+        assert pipe.attributes(name)[CARRIER] == "telnyx"
+    assert pipe.attributes("inner")[CARRIER] == "twilio"

@@ -19,6 +19,7 @@ A job's metadata (JSON) tells the scenario, see `Job`.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import math
@@ -46,7 +47,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
-from . import fakes, witness
+from . import consultation, fakes, witness
 from .calls import CONVERSATION, GREETING
 from .network import port_of
 from .notes import note
@@ -70,6 +71,8 @@ class Job(TypedDict):
     """Outbound: the address to ask for a SIP participant ..."""
     attempts: NotRequired[list[dict[str, str]]]
     """... and what to ask for in turn: `trunk_id`, `from`, `to`."""
+    dials: NotRequired[bool]
+    """... with `trunktrace.dial`, and not with a loop of its own."""
     waits_for_answer: NotRequired[bool]
     """Whether the request returns only after the answer (default: yes)."""
     link: NotRequired[str]
@@ -82,6 +85,8 @@ class Job(TypedDict):
     """What the agent says first, in place of the usual."""
     tells_port: NotRequired[bool]
     """The job notes the UDP port of its media, for a wire that loses packets."""
+    consults: NotRequired[consultation.Asked]
+    """Whom to ask in a second room, while the caller waits."""
     reads_headers: NotRequired[bool]
     """The tool reads every SIP header by LiveKit's RPC, as some agents do."""
 
@@ -210,12 +215,15 @@ async def run_job(ctx: JobContext) -> None:
         options.participant_identity = job["link"]
     if "attempts" in job:
         # Named, because the leg of a failed attempt may still be in the room.
-        options.participant_identity = await _dial(ctx, job)
+        dial = _dial_by_trunktrace if job.get("dials") else _dial
+        options.participant_identity = await dial(ctx, job)
     session = _session()
     if call is not None:
         losses = job.get("losses", [])
         witness.Losses(call, losses, job.get("loss_out"), ctx.room.name).watch(session)
     await session.start(agent=Orders(job), room=ctx.room, room_options=options)
+    if "consults" in job:
+        await consultation.consult(ctx, job["consults"], _session(), Orders(job))
     if job.get("tells_port"):
         note("port", room=ctx.room.name, port=await port_of(ctx.room))
 
@@ -254,6 +262,50 @@ def _session() -> AgentSession[None]:
     )
 
 
+async def _dial_by_trunktrace(ctx: JobContext, job: Job) -> str:
+    """The same with `trunktrace.dial`; what it says is noted."""
+    import trunktrace
+
+    await ctx.connect()
+    trunks = [trunktrace.Trunk(one["trunk_id"], number=one["from"]) for one in job["attempts"]]
+    async with api.LiveKitAPI(job["bridge"]) as livekit:
+        try:
+            result = await trunktrace.dial(
+                ctx, job["attempts"][0]["to"], trunks=trunks, backoff_s=0.1, api=livekit
+            )
+        except trunktrace.DialFailed as failed:
+            note("dialled", room=ctx.room.name, path=failed.path, why=failed.why, answered=False)
+            raise
+    codes = [one.status_code for one in result.attempts]
+    note("dialled", room=ctx.room.name, codes=codes, answered=True)
+    return str(result.participant.participant_identity)
+
+
+async def _picked_up(room: rtc.Room, identity: str) -> None:
+    """Wait for the answer as the room tells it; LookupError if the participant leaves first."""
+    told = asyncio.get_running_loop().create_future()
+
+    def changed(_: object, participant: rtc.Participant) -> None:
+        is_callee = participant.identity == identity
+        if (
+            is_callee
+            and participant.attributes.get("sip.callStatus") == "active"
+            and not told.done()
+        ):
+            told.set_result(True)
+
+    def left(participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == identity and not told.done():
+            told.set_result(False)
+
+    room.on("participant_attributes_changed", changed)
+    room.on("participant_disconnected", left)
+    if identity in room.remote_participants:
+        changed({}, room.remote_participants[identity])
+    if not await told:
+        raise LookupError("nobody answered")
+
+
 async def _dial(ctx: JobContext, job: Job) -> str:
     """Try each trunk in turn: the identity of the leg that answered.
 
@@ -274,6 +326,8 @@ async def _dial(ctx: JobContext, job: Job) -> str:
             note("dial", room=ctx.room.name, trunk_id=attempt["trunk_id"])
             try:
                 leg = await livekit.sip.create_sip_participant(request)
+                if not request.wait_until_answered:
+                    await _picked_up(ctx.room, leg.participant_identity)
                 return str(leg.participant_identity)
             except api.ServerError as error:
                 note(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 from livekit import api, rtc
 from livekit.protocol.sip import CreateSIPParticipantRequest, SIPParticipantInfo
 
@@ -33,6 +33,7 @@ class Outcome:
     error: Mapping[str, object] | None = None
     http: int = 200
     leaves_with: rtc.DisconnectReason.ValueType = rtc.DisconnectReason.CLIENT_INITIATED
+    rings: bool = True
 
 
 ANSWERED = Outcome("200")
@@ -93,6 +94,7 @@ class Bridge:
         self._leaving: set[asyncio.Task[None]] = set()
         app = web.Application()
         app.router.add_post(_PATH, self._create)
+        app.router.add_post("/twirp/livekit.RoomService/{method}", self._pass_on)
         self._runner = web.AppRunner(app)
         self.url = ""
 
@@ -128,7 +130,11 @@ class Bridge:
         plan = self._plans[asked.room_name]
         outcome = plan.outcomes[asked.sip_trunk_id]
         plan.truth.attempts.append(f"{asked.sip_trunk_id}:{outcome.label}")
-        leg = await self._ring(plan.truth, asked)
+        self._prepare(plan.truth, asked)
+        if not asked.wait_until_answered:
+            self._soon(self._unwatched(plan, asked, outcome))
+            return _accepted(plan.truth, asked)
+        leg = await self._ring(plan.truth, asked, outcome.rings)
         if outcome.error is None:
             return await self._pick_up(plan, leg, asked)
         if outcome.label.isdigit():
@@ -137,16 +143,44 @@ class Bridge:
         self._soon(leg.leave(outcome.leaves_with))
         return web.json_response(dict(outcome.error), status=outcome.http)
 
-    async def _ring(self, truth: CallTruth, asked: CreateSIPParticipantRequest) -> SipCaller:
+    async def _unwatched(
+        self, plan: _Plan, asked: CreateSIPParticipantRequest, outcome: Outcome
+    ) -> None:
+        """The request has been answered already: what becomes of it, only the room sees."""
+        leg = await self._ring(plan.truth, asked, outcome.rings)
+        if outcome.error is None:
+            await self._pick_up(plan, leg, asked)
+        else:
+            await leg.leave(outcome.leaves_with)
+
+    @staticmethod
+    def _prepare(truth: CallTruth, asked: CreateSIPParticipantRequest) -> None:
         carrier = next(one for one in CARRIERS if one.trunk_id == asked.sip_trunk_id)
         truth.carrier = carrier
         truth.attributes = outbound_attributes(truth, carrier)
         truth.livekit_call_id = truth.attributes["sip.callID"]
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        """What is asked of the rooms is LiveKit's own to answer."""
+        wanted = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
+        url = self._server.url.replace("ws://", "http://") + request.path
+        async with (
+            ClientSession() as session,
+            session.post(url, data=await request.read(), headers=wanted) as answer,
+        ):
+            return web.Response(
+                body=await answer.read(), status=answer.status, content_type=answer.content_type
+            )
+
+    async def _ring(
+        self, truth: CallTruth, asked: CreateSIPParticipantRequest, rings: bool
+    ) -> SipCaller:
         leg = SipCaller(self._server, truth)
         await leg.join(identity=asked.participant_identity)
         await leg.publish()
         await leg.subscribed()
-        await leg.status("ringing")
+        if rings:
+            await leg.status("ringing")
         return leg
 
     async def _pick_up(
@@ -156,13 +190,7 @@ class Bridge:
         late = {"sip.callIDFull": truth.sip_call_id, "sip.callTag": truth.call_tag}
         await leg.attributes(late)
         self._soon(self._answer(plan, leg))
-        info = SIPParticipantInfo(
-            participant_id=leg.room.local_participant.sid,
-            participant_identity=asked.participant_identity,
-            room_name=asked.room_name,
-            sip_call_id=truth.livekit_call_id,
-        )
-        return web.Response(body=info.SerializeToString(), content_type="application/protobuf")
+        return _accepted(truth, asked)
 
     @staticmethod
     async def _answer(plan: _Plan, leg: SipCaller) -> None:
@@ -174,3 +202,13 @@ class Bridge:
         task = asyncio.get_running_loop().create_task(work)
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
+
+
+def _accepted(truth: CallTruth, asked: CreateSIPParticipantRequest) -> web.Response:
+    info = SIPParticipantInfo(
+        participant_id=f"PA_{truth.call_tag}",
+        participant_identity=asked.participant_identity,
+        room_name=asked.room_name,
+        sip_call_id=truth.livekit_call_id,
+    )
+    return web.Response(body=info.SerializeToString(), content_type="application/protobuf")

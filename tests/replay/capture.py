@@ -110,6 +110,16 @@ class Capture:
             if event.name == "create_sip_participant"
         )
 
+    def dialled_as(self, dial: Dial) -> str:
+        """The identity that the dial asked for its callee; invented where nobody joined."""
+        joined = (event.body for event in self.events if event.name == "participant_connected")
+        asked = (
+            body["participant"]["identity"]
+            for body in joined
+            if body["participant"]["attributes"]["sip.trunkID"] == dial.trunk_id
+        )
+        return next(asked, "callee")
+
     @cached_property
     def called(self) -> str:
         """The number that was dialled."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import count
 from typing import Any
 
 from livekit.agents import telemetry
@@ -64,25 +65,30 @@ Attributes = Mapping[str, Any]
 
 
 class Recorder(SpanExporter):
-    """Keeps the spans by their captured id, when each came, and the OTLP bytes."""
+    """Keeps the spans by their captured id, ours apart, when each came, and the OTLP bytes."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.spans: dict[str, ReadableSpan] = {}
+        self.ours: dict[str, ReadableSpan] = {}
+        """Spans that the library made itself, in the order in which they ended."""
         self.came_ns: dict[str, int] = {}
         self._timeline = timeline
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         for span in spans:
             key = f"{span.get_span_context().span_id:016x}"
-            assert key not in self.spans, "exported twice"
-            self.spans[key] = span
+            scope = span.instrumentation_scope
+            assert scope is not None
+            kept = self.ours if scope.name == "trunktrace" else self.spans
+            assert key not in self.came_ns, "exported twice"
+            kept[key] = span
             self.came_ns[key] = self._timeline.now_ns
         return SpanExportResult.SUCCESS
 
     @cached_property
     def data(self) -> bytes:
         """All of it as OTLP."""
-        return encode_spans(list(self.spans.values())).SerializeToString()
+        return encode_spans([*self.spans.values(), *self.ours.values()]).SerializeToString()
 
     def attributes(self, span: CapturedSpan) -> Attributes:
         """What the span had when it came here."""
@@ -93,17 +99,19 @@ class Recorder(SpanExporter):
 
 
 class CapturedIds(IdGenerator):
-    """Gives each span the id that it had."""
+    """Gives each captured span the id that it had, and any other span one of its own."""
 
     def __init__(self, trace_id: str) -> None:
         self.next_span = ""
         self._trace_id = int(trace_id, 16)
+        self._own = count(1)
 
     def generate_trace_id(self) -> int:
         return self._trace_id
 
     def generate_span_id(self) -> int:
-        return int(self.next_span, 16)
+        captured, self.next_span = self.next_span, ""
+        return int(captured, 16) if captured else next(self._own)
 
 
 @dataclass
@@ -139,6 +147,12 @@ class Outcome:
     def root(self) -> Attributes:
         """The root's attributes, with the processor alone."""
         return self.alone.attributes(self.capture.root)
+
+    @property
+    def invites(self) -> list[ReadableSpan]:
+        """The spans of the attempts, in the order of their starts."""
+        made = (span for span in self.alone.ours.values() if span.name == "sip.invite")
+        return sorted(made, key=lambda span: span.start_time or 0)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The attributes of the root's events of that name."""
@@ -212,7 +226,7 @@ class Job:
             sip_trunk_id=dial.trunk_id,
             sip_call_to=self.capture.called,
             room_name=self.room.name,
-            participant_identity="callee",
+            participant_identity=self.capture.dialled_as(dial),
             wait_until_answered=True,
         )
         try:

@@ -19,9 +19,10 @@ from trunktrace.export.rebuild import rebuilt
 from trunktrace.guard import after_fork_in_child, guard
 from trunktrace.livecall import LiveCall
 from trunktrace.merge import LEG_KEYS
-from trunktrace.processor import inherited_keys
+from trunktrace.processor import inherited_keys, is_ours
 from trunktrace.registry import CallMemory
 from trunktrace.spans import LOSS_KEYS
+from trunktrace.turns import OWN_FACTS, ROLES
 
 Attributes = Mapping[str, AttributeValue]
 
@@ -222,6 +223,8 @@ def _check_count(field: str, value: object) -> None:
 def _completed(span: ReadableSpan, call: LiveCall) -> ReadableSpan:
     """`span` with the facts that became known after it ended; the same object if none did."""
     try:
+        if ROLES[span.name] == OWN_FACTS and is_ours(span):
+            return span
         present = span.attributes or {}
         if _is_root(span, call):
             known: Attributes = call.attributes

@@ -12,6 +12,7 @@ from trunktrace.directory import Directory
 from trunktrace.guard import guard, guarded, warn_once
 from trunktrace.livecall import LiveCall
 from trunktrace.livekit.headers import fetch_headers
+from trunktrace.livekit.trace_headers import TraceHeaders
 from trunktrace.metrics import call_metrics
 from trunktrace.sip import participant as sip
 from trunktrace.sip.legs import Leg
@@ -21,14 +22,21 @@ class Naming:
     """Asks the directory about a leg, and the bridge for headers where the directory wants some.
 
     `is_call` tells whether a leg is the call (still): only then what is found is said of it.
+    `headers` are those of the trace: they are asked for in the same question.
     """
 
     def __init__(
-        self, room: Any, call: LiveCall, directory: Directory, is_call: Callable[[Leg], bool]
+        self,
+        room: Any,
+        call: LiveCall,
+        directory: Directory,
+        is_call: Callable[[Leg], bool],
+        headers: TraceHeaders,
     ) -> None:
         self._room = room
         self._call = call
         self._is_call = is_call
+        self._headers = headers
         self.directory = directory
         self._sure = False
         self._context = contextvars.copy_context()
@@ -65,7 +73,7 @@ class Naming:
         leg.headers_asked = True
         self.awaiting(
             asyncio.get_running_loop().create_task(
-                self._ask_headers(leg, wanted), context=self._context
+                self._ask_headers(leg, (*wanted, *self._headers.wanted)), context=self._context
             )
         )
 
@@ -103,6 +111,7 @@ class Naming:
         try:
             leg.take(headers)
             self._call.add_secrets(sip.persons_in(leg.attributes))
+            self._headers.of_leg(leg)
             if self._is_call(leg):
                 self._by_directory(leg)
                 self.finish()

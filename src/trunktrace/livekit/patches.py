@@ -19,7 +19,8 @@ import wrapt
 from trunktrace.diagnosis.thresholds import Thresholds
 from trunktrace.export import environment, meters
 from trunktrace.guard import swallowing, warn_once
-from trunktrace.livekit import conversation, listening, pickling, providers
+from trunktrace.livekit import conversation, listening, pickling, providers, requests
+from trunktrace.livekit.consult import within
 from trunktrace.livekit.job import current_job, observer_of_session
 from trunktrace.livekit.settings import Settings
 from trunktrace.voice import corrections
@@ -48,7 +49,9 @@ def _session_start(wrapped: Callable[..., Any], session: Any, args: Any, kwargs:
         job = pickling.late_job()
         if job is not None:
             job.check_provider()
-            conversation.session_starts(session, job, kwargs.get("room"))
+            consult = conversation.session_starts(session, job, kwargs.get("room"))
+            if consult is not None:
+                return consult.run(session, wrapped, args, kwargs)
     return wrapped(*args, **kwargs)
 
 
@@ -64,31 +67,25 @@ async def _create_sip_participant(
     wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any
 ) -> Any:
     job = current_job()
-    if job is None:
+    request = args[0] if args else kwargs.get("create")
+    if job is None or request is None or requests.is_observed():
         return await wrapped(*args, **kwargs)
-    request = args[0] if args else next(iter(kwargs.values()), None)
-    attempt = job.observer.dial_started(request)
-    try:
-        answer = await wrapped(*args, **kwargs)
-    except Exception as error:
-        job.observer.dial_failed(error, attempt)
-        raise
-    if getattr(request, "wait_until_answered", False):
-        job.observer.dial_answered(attempt)
+
+    async def send(asked: Any) -> Any:
+        if args:
+            return await wrapped(asked, *args[1:], **kwargs)
+        return await wrapped(**{**kwargs, "create": asked})
+
+    observer, call = job.at(getattr(request, "room_name", ""))
+    with within(call):
+        answer, _ = await requests.place(
+            observer,
+            request,
+            send,
+            trunk_id=kwargs.get("trunk_id") or None,
+            trunk=kwargs.get("outbound_trunk_config"),
+        )
     return answer
-
-
-async def _transfer_sip_participant(
-    wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any
-) -> Any:
-    job = current_job()
-    request = args[0] if args else next(iter(kwargs.values()), None)
-    if job is None or request is None:
-        return await wrapped(*args, **kwargs)
-    with swallowing("patches.transfer"):
-        job.observer.transferring(request)
-    with conversation.transfer(job, request):
-        return await wrapped(*args, **kwargs)
 
 
 _OBSERVED: Final[tuple[tuple[str, str, Wrapper], ...]] = (
@@ -103,7 +100,8 @@ _OBSERVED: Final[tuple[tuple[str, str, Wrapper], ...]] = (
     ("livekit.agents.voice.recorder_io", "RecorderIO.start", conversation.recorder_starts),
     ("livekit.agents.voice.recorder_io", "RecorderIO.aclose", conversation.recorder_ends),
     ("livekit.api.sip_service", "SipService.create_sip_participant", _create_sip_participant),
-    ("livekit.api.sip_service", "SipService.transfer_sip_participant", _transfer_sip_participant),
+    ("livekit.api.sip_service", "SipService.transfer_sip_participant", conversation.transfer_asked),
+    ("livekit.api.room_service", "RoomService.move_participant", conversation.participant_moves),
     *listening.OBSERVED,
 )
 """(module, class.method, wrapper); a class is patched where it is defined or re-exported."""
@@ -155,6 +153,7 @@ class Patches:
                 meters.preload()
                 corrections.prepare()
                 import_module("trunktrace.livekit.audio")
+                import_module("trunktrace.livekit.dial")
                 Thresholds.find()
         for module, path, wrapper in _OBSERVED:
             with swallowing(f"patches.{path}"):

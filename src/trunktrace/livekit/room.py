@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from opentelemetry import trace
+
 from trunktrace import conventions as c
 from trunktrace.clock import clock
 from trunktrace.directory import Directory
-from trunktrace.facts import CallFacts, Value, checked
 from trunktrace.guard import guarded, warn_once
 from trunktrace.livecall import LiveCall
-from trunktrace.livekit.attempts import Attempts
-from trunktrace.livekit.failures import sip_answer
+from trunktrace.livekit.asked import Request
+from trunktrace.livekit.attempts import MAY_GO_ON, Attempts
+from trunktrace.livekit.choice import Choice
+from trunktrace.livekit.invite import Invite
 from trunktrace.livekit.marks import RoomMarks
 from trunktrace.livekit.naming import Naming
+from trunktrace.livekit.room_events import leg_event, leg_facts, reason_name, state_event
 from trunktrace.livekit.settings import Settings
-from trunktrace.redaction import scrub
+from trunktrace.livekit.trace_headers import TraceHeaders
+from trunktrace.livekit.whose import CALL_ID, is_other
 from trunktrace.registry import calls
 from trunktrace.sip import participant as sip
 from trunktrace.sip.legs import Leg
@@ -24,7 +29,6 @@ from trunktrace.sources.livekit.identity import identities_differ
 
 SOURCE: Final = "livekit"
 _ANSWERED: Final = 200
-_IDENTITY_FIELDS: Final = ("carrier", "route", "region")
 
 
 class RoomObserver:
@@ -34,40 +38,65 @@ class RoomObserver:
     the first SIP participant of the room.
     """
 
-    def __init__(self, room: Any, job: Any, call: LiveCall, settings: Settings) -> None:
+    def __init__(
+        self,
+        room: Any,
+        job: Any,
+        call: LiveCall,
+        settings: Settings,
+        tracer: Callable[[], trace.Tracer] | None = None,
+    ) -> None:
         self._room = room
         self._call = call
         self._settings = settings
+        self._handlers: dict[str, Callable[..., None]] = {}
         self._legs: dict[str, Leg] = {}
-        self._primary: Leg | None = None
-        self._linked: str | None = None
+        self._choice = Choice(call)
         self._attempts = 0
-        self._dialed_at: float | None = None
         self._marks = RoomMarks(room, call)
-        self._dials = Attempts(call)
         # Called before the call is concluded: when the caller has gone, and at the room's end.
         self.at_hangup: Callable[[], None] = _nothing
         self.at_end: Callable[[], None] = _nothing
-        self.naming = Naming(room, call, settings.directory, lambda leg: leg is self._primary)
+        is_call = self._choice.is_call
+        self.headers = TraceHeaders(call, settings.sip_headers, is_call)
+        self.naming = Naming(room, call, settings.directory, is_call, self.headers)
+        self._dials = Attempts(
+            call, tracer or _tracer, lambda: self.naming.directory, settings.redaction
+        )
+        self._room_name = str(getattr(getattr(job, "room", None), "name", "") or "")
         created_ms = getattr(getattr(job, "room", None), "creation_time_ms", 0)
         is_number = isinstance(created_ms, int) and not isinstance(created_ms, bool)
         self._room_created_at = created_ms / 1000.0 if is_number and created_ms > 0 else None
 
-    def start(self) -> None:
-        """Subscribe to the room's events, and look at who is there already."""
-        handlers: dict[str, Callable[..., None]] = {
+    def start(self, *, legs_only: bool = False) -> None:
+        """Subscribe to the room's events, and look at who is there already.
+
+        `legs_only`: for the time of a dial, the room's own end concerns others.
+        """
+        self._handlers = {
             "participant_connected": self._on_participant,
             "participant_active": self._on_participant,
             "participant_attributes_changed": self._on_attributes,
             "participant_disconnected": self._on_disconnected,
-            "sip_dtmf_received": self._on_dtmf,
-            "connection_state_changed": self._on_connection,
-            "disconnected": self._on_room_ended,
-            "room_updated": self._on_room_updated,
         }
-        for event, handler in handlers.items():
+        if not legs_only:
+            self._handlers |= {
+                "sip_dtmf_received": self._on_dtmf,
+                "connection_state_changed": self._on_connection,
+                "disconnected": self._on_room_ended,
+                "room_updated": self._on_room_updated,
+            }
+        for event, handler in self._handlers.items():
             self._room.on(event, handler)
         self.scan()
+
+    def stop(self) -> None:
+        """Listen no longer."""
+        self.naming.cancel()
+        self.headers.mark.cancel()
+        for event, handler in self._handlers.items():
+            self._room.off(event, handler)
+        self._handlers = {}
 
     @guarded
     def scan(self) -> None:
@@ -81,8 +110,8 @@ class RoomObserver:
     def use_directory(self, directory: Directory) -> None:
         """Name carrier, route and region from this directory from now on; for an awaited task."""
         self.naming.arrived(directory)
-        if self._primary is not None:
-            self.naming.of_leg(self._primary)
+        if self._choice.leg is not None:
+            self.naming.of_leg(self._choice.leg)
 
     @guarded
     def linked(self, participant: Any) -> None:
@@ -90,64 +119,93 @@ class RoomObserver:
         self._call.linked_elsewhere = not sip.is_sip(participant)
         if self._call.linked_elsewhere:
             return
-        self._linked = participant.identity
+        self._choice.linked = participant.identity
         self._on_participant(participant)
 
     # Outbound attempts --------------------------------------------------------------------------
 
     @guarded
-    def dial_started(self, request: Any) -> int:
-        """An INVITE is about to be asked for; its number, to be given back with what becomes of it.
+    def dial_started(
+        self, request: Any, *, trunk_id: str | None = None, trunk: Any = None
+    ) -> Invite:
+        """An INVITE is about to be asked for; the attempt, to be given back with its end.
 
-        0 beside an answered call: it is another leg then, not the call.
+        Beside an answered call, or for another room, it is another leg and not the call.
         """
-        if self._primary is not None and not self._primary.is_over:
-            return 0
+        asked = Request.read(request, trunk_id, trunk)
+        self._call.add_secrets([text for text in (asked.callee, asked.caller) if text])
+        elsewhere = not self._is_room(asked.room)
+        aside = elsewhere or self._choice.is_taken()
+        if not aside:
+            self._turn_to(asked)
+        invite = self._dials.started(
+            asked, aside=aside, elsewhere=elsewhere, legs=self._legs.values()
+        )
+        if not aside:
+            self._choice.latest = invite
+        return invite
+
+    def _turn_to(self, asked: Request) -> None:
         self._call.is_phone_call = True
-        if self._attempts or self._primary is not None:
+        if self._attempts or self._choice.leg is not None:
             self._call.begin_attempt()
-            self._primary = None
+            self._choice.leg = None
         self._attempts += 1
-        self._dialed_at = clock.now_s()
-        theirs, ours = str(request.sip_call_to or ""), str(request.sip_number or "")
-        self._call.add_secrets([text for text in (theirs, ours) if text])
-        trunk_id = str(request.sip_trunk_id or "")
+        self._describe(asked)
+
+    def _turn_back(self, invite: Invite) -> None:
+        """Of attempts that were open at once, not the last one was answered: that is the call."""
+        self._call.begin_attempt()
+        self._choice.latest, self._choice.leg = invite, invite.leg
+        self._describe(invite.asked)
+
+    def _describe(self, asked: Request) -> None:
         facts: dict[str, object] = {
             "direction": "outbound",
-            "trunk_id": trunk_id or None,
-            "callee_number": theirs or None,
-            "caller_number": ours or None,
+            "trunk_id": asked.trunk_id,
+            "callee_number": asked.callee or None,
+            "caller_number": asked.caller or None,
             "attempt_count": self._attempts,
         }
         self._call.observe(facts, source=SOURCE)
-        host = str(getattr(getattr(request, "trunk", None), "hostname", "") or "")
-        self.naming.of_trunk(trunk_id or None, host or None, {})
-        self._dials.started(trunk_id or None)
-        return self._attempts
+        self.naming.of_trunk(asked.trunk_id, asked.host, {})
 
     @guarded
-    def dial_answered(self, attempt: int | None) -> None:
-        """The request of an attempt came back after the answer (it waited for it)."""
-        if self._is_dialing(attempt):
-            self._call.observe({"status_code": _ANSWERED, "outcome": "answered"}, source=SOURCE)
-            self._marks.dial_answered(self._primary)
-            self._dials.answered(self._primary)
-
-    @guarded
-    def dial_failed(self, error: BaseException, attempt: int | None) -> None:
-        """The request of an attempt raised; the exception may know the final SIP response."""
-        if not self._is_dialing(attempt):
+    def dial_returned(self, invite: Invite, answer: Any) -> None:
+        """The request of an attempt came back: after the answer, if it waited for it."""
+        self._dials.returned(invite, answer, self._legs.values())
+        if not invite.waits or invite.attempt.aside:
             return
-        code, reason = sip_answer(error)
-        facts: dict[str, object] = {"status_code": code}
-        if reason is not None:
-            facts["reason"] = scrub(reason, self._call.secrets)
+        if self._choice.was_missed(invite):
+            self._turn_back(invite)
+        if self._choice.is_dialing(invite):
+            self._call.observe({"status_code": _ANSWERED, "outcome": "answered"}, source=SOURCE)
+            self._marks.dial_answered(self._choice.leg)
+
+    @guarded
+    def dial_failed(self, invite: Invite, error: BaseException) -> None:
+        """The request of an attempt raised; the exception may know the final SIP response."""
+        self._dials.raised(invite, error, self._legs.values())
+        attempt = invite.attempt
+        # After a lost or given up request the participant may still be answered.
+        if invite.leg is not None and attempt.failure not in MAY_GO_ON and not attempt.answered:
+            invite.leg.failed = True
+        if not self._choice.is_dialing(invite):
+            return
+        facts: dict[str, object] = {"status_code": attempt.status_code, "reason": attempt.reason}
         self._call.observe(facts, source=SOURCE)
-        self._dials.failed(error, self._primary)
-        if self._primary is not None:
-            self._primary.failed = True
         self.naming.finish()
         self._call.conclude(may_go_on=True)
+
+    @guarded
+    def over(self) -> None:
+        """Nothing more will be heard of attempts that are still open."""
+        self._dials.over()
+
+    @property
+    def is_dialing(self) -> bool:
+        """Whether an attempt is open."""
+        return self._dials.is_open
 
     def transferring(self, request: Any) -> None:
         """A transfer is asked for: its target is a number of this call."""
@@ -156,20 +214,11 @@ class RoomObserver:
     @property
     def caller(self) -> str | None:
         """Identity of the participant that is the call; None while there is none."""
-        return None if self._primary is None else self._primary.identity
+        return None if self._choice.leg is None else self._choice.leg.identity
 
-    @property
-    def last_attempt(self) -> int:
-        """Number of the last attempt that was the call; 0 before the first."""
-        return self._attempts
-
-    def _is_dialing(self, attempt: int | None) -> bool:
-        """Whether the call is this attempt of ours, and nobody has answered it yet."""
-        if not attempt or attempt != self._attempts:
-            return False
-        if self._call.attributes.get(c.SIP_RESPONSE_STATUS_CODE) == _ANSWERED:
-            return False
-        return self._primary is None or self._primary.direction == "outbound"
+    def _is_room(self, name: str) -> bool:
+        own = getattr(self._room, "name", "") or self._room_name
+        return not name or not isinstance(own, str) or not own or name == own
 
     # Room events --------------------------------------------------------------------------------
 
@@ -178,11 +227,14 @@ class RoomObserver:
         if not sip.is_sip(participant):
             return
         leg = self._legs.get(participant.identity)
-        if leg is None or leg.disconnected:
+        # Another may take an identity before anybody says that the former has left.
+        call_id = participant.attributes.get(CALL_ID)
+        if leg is None or leg.disconnected or is_other(leg, call_id):
             leg = Leg(participant.identity, str(participant.name or ""), clock.now_s())
             self._legs[participant.identity] = leg
         leg.take(participant.attributes)
-        self._choose(leg)
+        invite = self._dials.seen(leg)
+        self._choose(leg, invite)
         self._tell(leg)
 
     @guarded
@@ -202,13 +254,14 @@ class RoomObserver:
             return
         leg.take(participant.attributes)
         self._tell(leg)
-        leg.disconnected = True
-        reason = _reason_name(getattr(participant, "disconnect_reason", None))
-        if leg is not self._primary:
+        reason = reason_name(getattr(participant, "disconnect_reason", None))
+        leg.leave(reason, clock.now_s())
+        self._dials.left(leg)
+        if leg is not self._choice.leg:
             if leg.failed:
-                self._call.add_event(c.EVENT_SIP_STATE, _state_event("hangup", reason))
+                self._call.add_event(c.EVENT_SIP_STATE, state_event("hangup", reason))
             else:
-                self._call.add_event(c.EVENT_SIP_LEG, self._leg_event(leg, "hangup", reason))
+                self._call.add_event(c.EVENT_SIP_LEG, leg_event(leg, "hangup", reason))
             return
         if leg.hangup_at is None:
             leg.hangup_at = clock.now_s()
@@ -217,7 +270,7 @@ class RoomObserver:
             ended["hangup_source"] = sip.hangup_source_of(reason)
         self._call.observe(ended, source=SOURCE)
         self._marks.of_leg(leg, self._room_created_at)
-        self._call.add_event(c.EVENT_SIP_STATE, _state_event("hangup", reason))
+        self._call.add_event(c.EVENT_SIP_STATE, state_event("hangup", reason))
         if not self._call.identified:
             self.naming.finish()
         self.at_hangup()
@@ -226,7 +279,7 @@ class RoomObserver:
     @guarded
     def _on_dtmf(self, dtmf: Any) -> None:
         sender = getattr(getattr(dtmf, "participant", None), "identity", None)
-        if self._primary is not None and sender in (None, self._primary.identity):
+        if self._choice.leg is not None and sender in (None, self._choice.leg.identity):
             count = (self._call.facts.dtmf_count or 0) + 1
             self._call.observe({"dtmf_count": count}, source=SOURCE)
 
@@ -245,7 +298,9 @@ class RoomObserver:
     @guarded
     def _on_room_ended(self, *_: object) -> None:
         self.naming.cancel()
+        self.headers.mark.cancel()
         self._call.outlives_root = False
+        self._dials.over()
         self.at_end()
         self._call.conclude()
         root = self._call.root
@@ -257,20 +312,15 @@ class RoomObserver:
 
     # What it means ------------------------------------------------------------------------------
 
-    def _choose(self, leg: Leg) -> None:
-        """Make `leg` the call if it is the linked one, or if there is none yet."""
-        primary = self._primary
-        if leg is primary or leg.failed:
+    def _choose(self, leg: Leg, invite: Invite | None) -> None:
+        if not self._choice.falls_on(leg, invite):
             return
-        if leg.identity != self._linked and primary is not None and not primary.is_over:
-            return
-        if primary is not None:
-            if not primary.is_over:
-                self._note_leg(primary)
+        former = self._choice.leg
+        if former is not None:
+            if not former.is_over:
+                self._note_leg(former)
             self._call.begin_attempt()
-        if leg.direction == "outbound" and self._dialed_at is not None:
-            leg.invited_at = self._dialed_at
-        self._primary = leg
+        self._choice.leg = leg
         self._call.is_phone_call = True
 
     def _tell(self, leg: Leg) -> None:
@@ -278,7 +328,13 @@ class RoomObserver:
         state = leg.advance(clock.now_s())
         if state is None and leg.attributes.get(sip.CALL_STATUS, "") not in ("", leg.state):
             warn_once("sip.callStatus", "trunktrace does not know this sip.callStatus; left out")
-        if leg is not self._primary:
+        invite = self._dials.seen(leg)
+        if invite is not None and leg.active_at is not None and not leg.disconnected:
+            self._dials.answered(leg)
+            if self._choice.was_missed(invite):
+                self._turn_back(invite)
+        self.headers.of_leg(leg)
+        if leg is not self._choice.leg:
             if not leg.told and not leg.failed:
                 self._note_leg(leg)
             return
@@ -288,7 +344,6 @@ class RoomObserver:
         facts = sip.facts_of(leg.attributes)
         if leg.active_at is not None:
             facts |= {"status_code": _ANSWERED, "outcome": "answered"}
-            self._dials.answered(leg)
         facts |= leg.timings(self._room_created_at)
         self._call.observe(facts, source=SOURCE)
         self._marks.of_leg(leg, self._room_created_at)
@@ -296,64 +351,18 @@ class RoomObserver:
         if differs is not None:
             self._call.note_policy(identity_differs=differs)
         if state is not None and state != "hangup":
-            self._call.add_event(c.EVENT_SIP_STATE, _state_event(state))
+            self._call.add_event(c.EVENT_SIP_STATE, state_event(state))
         self.naming.of_leg(leg)
 
     def _note_leg(self, leg: Leg) -> None:
         leg.told = True
-        redaction = self._settings.redaction
-        facts: dict[str, Any] = {
-            name: value
-            for name, value in sip.facts_of(leg.attributes).items()
-            if name in ("direction", "trunk_id", "livekit_call_id", "livekit_rule_id")
-        }
-        identity = self.naming.directory.identify(
-            trunk_id=leg.attributes.get(sip.TRUNK_ID),
-            host=leg.attributes.get(sip.HOSTNAME),
-            attributes=leg.attributes,
-        )
-        for name in _IDENTITY_FIELDS:
-            if (claim := getattr(identity, name)) is not None:
-                facts[name] = claim.value
-        for role, number in (("caller", "caller_number"), ("callee", "callee_number")):
-            raw = sip.facts_of(leg.attributes).get(number)
-            shown = redaction.number(raw) if isinstance(raw, str) else None
-            if shown is not None:
-                facts[f"{role}_number"] = shown.masked
-        self._call.add_leg(CallFacts(**facts), self._leg_event(leg, leg.state, None))
+        facts = leg_facts(leg, self.naming.directory, self._settings.redaction)
+        self._call.add_leg(facts, leg_event(leg, leg.state))
 
-    def _leg_event(self, leg: Leg, state: str | None, reason: str | None) -> dict[str, Value]:
-        stated = sip.facts_of(leg.attributes)
-        event: dict[str, Value] = {c.SIP_CALL_DIRECTION: leg.direction}
-        for name in ("trunk_id", "livekit_call_id"):
-            believed = checked(name, stated.get(name))
-            if believed is not None:
-                event[believed[0]] = believed[1]
-        if state is not None:
-            event[c.SIP_CALL_STATE] = state
-        if reason is not None:
-            event[c.LIVEKIT_DISCONNECT_REASON] = reason.lower()
-        return event
+
+def _tracer() -> trace.Tracer:
+    return trace.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)
 
 
 def _nothing() -> None:
     """At the end of a call that nobody listens to."""
-
-
-def _state_event(state: str, reason: str | None = None) -> dict[str, Value]:
-    event: dict[str, Value] = {c.SIP_CALL_STATE: state}
-    if reason is not None:
-        event[c.LIVEKIT_DISCONNECT_REASON] = reason.lower()
-    return event
-
-
-def _reason_name(reason: object) -> str:
-    """Name of a DisconnectReason, given as its number or already as its name."""
-    if isinstance(reason, str):
-        return reason
-    from livekit.rtc import DisconnectReason
-
-    try:
-        return str(DisconnectReason.Name(reason))  # type: ignore[arg-type]
-    except (ValueError, TypeError):
-        return "UNKNOWN_REASON"
