@@ -34,7 +34,9 @@ def test_one_line_is_one_line() -> None:
     assert uses == ["import trunktrace", "@trunktrace.traced_call"]
 
 
-@pytest.mark.parametrize("name", ["01_one_line", "04_what_the_caller_heard"])
+@pytest.mark.parametrize(
+    "name", ["01_one_line", "03_outbound_failover", "04_what_the_caller_heard"]
+)
 def test_an_agent_has_what_it_imports(name: str) -> None:
     """Each plugin that the agent imports is in its requirements."""
     folder = EXAMPLES / name
@@ -72,6 +74,25 @@ def test_plain_opentelemetry_prints_the_facts_on_every_span() -> None:
         assert attributes["rtp.codec"] == "pcmu"
         assert attributes["sip.response.status_code"] == 200
     assert "5550100001" not in done.stdout
+
+
+def test_outbound_failover_goes_on_only_where_it_should() -> None:
+    """The program runs; a 503 goes on, a busy callee and a phone that has rung do not."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "03_outbound_failover" / "main.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line.strip() for line in done.stdout.splitlines()]
+    assert said.count("answered, attempt 2") == 1
+    assert "trunk.failover.path = telnyx:503>twilio:200" in said
+    assert "trunk.failover.path = telnyx:500>twilio:503>backup:404" in said
+    assert sum(line.startswith("not reached: telnyx:486: 486: Busy Here") for line in said) == 1
+    assert sum(line.startswith("not reached: telnyx:503: 503 after progress") for line in said) == 1
+    assert sum(line.startswith("sip.invite") and "after span" in line for line in said) == 3
+    assert "5550100001" not in done.stdout + done.stderr
 
 
 def test_what_the_caller_heard_prints_finding_verdict_and_score() -> None:

@@ -28,14 +28,21 @@ HEAVY = (
 """What costs an agent's start-up, or every process that only wants the names."""
 
 PUBLIC = [
+    "Attempt",
     "CallFacts",
     "CallSpanProcessor",
+    "DialFailed",
+    "DialResult",
     "Directory",
     "LateFactsExporter",
     "RedactingExporter",
     "Redaction",
+    "SessionIdGenerator",
+    "SipPropagator",
+    "Trunk",
     "__version__",
     "current_call",
+    "dial",
     "instrument",
     "start_call",
     "traced_call",

@@ -12,6 +12,7 @@ The tree, from the ground up; a module imports only from lower floors (tests hol
        quality/                        E-model, audio, RTC statistics, the estimate of trunk loss
        media                           what windows say of a part of the call, and of the whole
     3  directory/, persons             trunk ids, hosts, headers -> carrier, route, region
+       propagation/                    trace context in SIP headers, out and in
        sources/                        one module a system: bytes -> observations
        diagnosis/                      a story -> findings and the verdict
        voice/                          the conversation: turns, corrections, transfers, measures
@@ -19,6 +20,7 @@ The tree, from the ground up; a module imports only from lower floors (tests hol
                                        remembered, evidence (for the rules), merge, turns, spans
     5  metrics/, watch                 what a call adds to each metric; who asks the rules when
     6  processor, export/, start, record    OpenTelemetry: in, out, and calls by hand
+       trace_ids                       trace ids that a SIP Session-ID can hold
     7  livekit/                        the only importer of livekit
     8  demo/                           calls without a server
     9  cli/                            one file a command
@@ -35,23 +37,35 @@ if TYPE_CHECKING:
     from trunktrace.export.late import LateFactsExporter
     from trunktrace.export.redacting import RedactingExporter
     from trunktrace.facts import CallFacts
+    from trunktrace.livekit.dial import dial
+    from trunktrace.livekit.dialled import DialFailed, DialResult, Trunk
     from trunktrace.livekit.entrypoint import traced_call
     from trunktrace.livekit.instrumentor import instrument, uninstrument
     from trunktrace.processor import CallSpanProcessor
+    from trunktrace.propagation import SipPropagator
     from trunktrace.redaction import Redaction
     from trunktrace.start import current_call, start_call
+    from trunktrace.timeline import Attempt
+    from trunktrace.trace_ids import SessionIdGenerator
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Attempt",
     "CallFacts",
     "CallSpanProcessor",
+    "DialFailed",
+    "DialResult",
     "Directory",
     "LateFactsExporter",
     "RedactingExporter",
     "Redaction",
+    "SessionIdGenerator",
+    "SipPropagator",
+    "Trunk",
     "__version__",
     "current_call",
+    "dial",
     "instrument",
     "start_call",
     "traced_call",
@@ -59,13 +73,20 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Attempt": "timeline",
     "CallFacts": "facts",
     "CallSpanProcessor": "processor",
+    "DialFailed": "livekit.dialled",
+    "DialResult": "livekit.dialled",
     "Directory": "directory",
     "LateFactsExporter": "export.late",
     "RedactingExporter": "export.redacting",
     "Redaction": "redaction",
+    "SessionIdGenerator": "trace_ids",
+    "SipPropagator": "propagation",
+    "Trunk": "livekit.dialled",
     "current_call": "start",
+    "dial": "livekit.dial",
     "instrument": "livekit.instrumentor",
     "start_call": "start",
     "traced_call": "livekit.entrypoint",

@@ -5,6 +5,7 @@ TrunktraceError                  catch this to catch all of ours
 ├── ConfigurationError           a setting is wrong; raised where it is given, never in a call
 │   └── DirectoryError           a directory file is wrong; names file and line
 ├── MissingDependencyError       an optional package is needed and is not installed
+├── DialFailed                   `dial` got nobody on the line; has its attempts (livekit.dialled)
 ├── FetchError                   a carrier does not give its record of a call; says what to do
 └── ParseError                   a record of a carrier, PBX or SBC cannot be read
 ```

@@ -1,0 +1,267 @@
+"""`dial`: one number over several trunks, one after the other, so that two phones never ring."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace
+
+from trunktrace import conventions as c
+from trunktrace.errors import ConfigurationError
+from trunktrace.livecall import LiveCall
+from trunktrace.livekit import pickling, providers
+from trunktrace.livekit.dial_plan import Callee, Plan, Timing
+from trunktrace.livekit.dialled import DialFailed, DialResult, Trunk
+from trunktrace.livekit.failures import is_answer, sip_answer
+from trunktrace.livekit.invite import Invite
+from trunktrace.livekit.job import current_job
+from trunktrace.livekit.pauses import pauses
+from trunktrace.livekit.removal import SETTLING_S, Departure, Removal
+from trunktrace.livekit.requests import observed_here, place
+from trunktrace.livekit.room import RoomObserver
+from trunktrace.livekit.settings import Settings
+from trunktrace.sip.failover import Decision, attempt_result, decide
+from trunktrace.timeline import Attempt
+
+if TYPE_CHECKING:
+    from livekit.agents import JobContext
+    from livekit.api import LiveKitAPI
+    from livekit.protocol.sip import CreateSIPParticipantRequest
+
+_OK: Final = 200
+_in_background: Final[set[asyncio.Task[Any]]] = set()
+"""The loop itself holds tasks weakly."""
+
+
+async def dial(
+    ctx: JobContext,
+    number: str,
+    *,
+    trunks: Iterable[str | Trunk],
+    identity: str | None = None,
+    name: str | None = None,
+    ringing_timeout_s: float | None = None,
+    after_progress: bool = False,
+    backoff_s: float = 1.0,
+    longest_pause_s: float = 10.0,
+    removal_timeout_s: float = 10.0,
+    request: CreateSIPParticipantRequest | None = None,
+    api: LiveKitAPI | None = None,
+) -> DialResult:
+    """Who answered, over the first of `trunks` that gets through.
+
+    `trunks` are LiveKit's ids (`ST_...`) or `Trunk`s, the first choice first. The next one is tried
+    only after a transport error or a final code that says "not here, not now" (408, 480, 500 to
+    504, 580), without progress (18x) before it unless `after_progress`, and once the participant is
+    seen to be gone. `identity` and `name` are the participant's (default: one without the number).
+    The phone rings for `ringing_timeout_s` (default: the template's, else 30 s). Between attempts
+    lie `backoff_s`, or a Retry-After up to `longest_pause_s`; to be gone, a participant has
+    `removal_timeout_s`. `request` is a template for all other fields, copied; `api` the client
+    (default: `ctx.api`).
+
+    Raises ConfigurationError before anything is dialled, and DialFailed from the last attempt's own
+    exception. A cancellation passes; the phone is made to stop ringing in the background.
+    """
+    timing = Timing(
+        backoff_s=backoff_s, longest_pause_s=longest_pause_s, removal_timeout_s=removal_timeout_s
+    )
+    room = _connected_room(ctx)
+    who = Callee(number, identity, name, ringing_timeout_s)
+    plan = Plan.make(room, who, trunks, request)
+    client = _client(ctx) if api is None else api
+    with _observing(ctx) as observer:
+        return await _Dial(plan, timing, observer, room, client, after_progress).run()
+
+
+class _Dial:
+    """One run over the trunks; used once."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        timing: Timing,
+        observer: RoomObserver,
+        room: Any,
+        api: Any,
+        after_progress: bool,
+    ) -> None:
+        self._plan = plan
+        self._timing = timing
+        self._observer = observer
+        self._api = api
+        self._after_progress = after_progress
+        self._removal = Removal(room, api, plan.identity, timing.removal_timeout_s)
+        self._attempts: list[Attempt] = []
+        self._invite: Invite | None = None
+        self._departure: Departure | None = None
+        self._is_asked = False
+
+    async def run(self) -> DialResult:
+        """Try each trunk in turn."""
+        try:
+            return await self._in_turn(list(self._plan.trunks))
+        except asyncio.CancelledError:
+            if self._is_asked:
+                self._stop_ringing()
+            raise
+
+    async def _in_turn(self, trunks: list[Trunk]) -> DialResult:
+        while True:
+            try:
+                answer = await self._place(trunks.pop(0))
+            except Exception as error:
+                answer = await self._after(error, is_last=not trunks)
+            if answer is not None:
+                return DialResult(answer, tuple(self._attempts))
+
+    async def _place(self, trunk: Trunk) -> Any:
+        """One attempt; what became of it is the last of `_attempts`."""
+        self._invite = self._departure = None
+        self._is_asked = True
+        timeout_s = self._plan.request_timeout_s(trunk)
+
+        async def send(request: Any) -> Any:
+            return await self._send(request, timeout_s)
+
+        try:
+            answer, _ = await place(
+                self._observer, self._plan.request(trunk), send, on_start=self._started
+            )
+        except Exception as error:
+            self._attempts.append(self._failed(trunk, error))
+            raise
+        self._attempts.append(self._answered(trunk))
+        return answer
+
+    async def _send(self, request: Any, timeout_s: float) -> Any:
+        """The API's answer; or the participant's own, where the request was lost on its way."""
+        try:
+            with observed_here():
+                return await self._api.sip.create_sip_participant(request, timeout=timeout_s)
+        except Exception as error:
+            answered = self._removal.here()
+            if answered is None and not is_answer(error):
+                self._departure = await self._removal.until_gone(SETTLING_S)
+                answered = self._departure.answered
+            if answered is None:
+                raise
+            return answered
+
+    async def _after(self, error: Exception, *, is_last: bool) -> Any:
+        """After a failed attempt: None once another one may be made; or who answered all the same.
+
+        Raises DialFailed from `error` where no other trunk may be tried.
+        """
+        attempt = self._attempts[-1]
+        left = self._departure
+        if left is not None and not left.gone:
+            raise self._end(left.why) from error
+        decision = self._decide()
+        if is_last or not decision.goes_on:
+            if attempt.status_code is None and left is None:
+                await self._removal.ask()
+            why = "there is no further trunk"
+            raise (self._end(why) if decision.goes_on else self._end_of(decision)) from error
+        # Looked for again after the pause: who was gone may have joined late.
+        for pause_s in (0.0, self._timing.pause_s(attempt.retry_after_s)):
+            await pauses.wait(pause_s)
+            left = await self._removal.until_gone()
+            if left.answered is not None:
+                self._attempts[-1] = dataclasses.replace(attempt, status_code=_OK, failure=None)
+                return left.answered
+            if not left.gone:
+                raise self._end(left.why) from error
+            if not attempt.progress and (left.rang or self._has_rung()):
+                attempt = self._attempts[-1] = dataclasses.replace(attempt, progress=True)
+            if not (decision := self._decide()).goes_on:
+                raise self._end_of(decision) from error
+        return None
+
+    def _has_rung(self) -> bool:
+        """Whether the room has told of a 18x by now; it is slower than the API."""
+        leg = None if self._invite is None else self._invite.leg
+        return leg is not None and leg.progress_at is not None
+
+    def _decide(self) -> Decision:
+        return decide(self._attempts[-1], after_progress=self._after_progress)
+
+    def _end_of(self, decision: Decision) -> DialFailed:
+        return DialFailed(self._attempts, decision.why)
+
+    def _end(self, why: str) -> DialFailed:
+        return DialFailed(self._attempts, f"{attempt_result(self._attempts[-1])}: {why}")
+
+    def _started(self, invite: Invite | None) -> None:
+        self._invite = invite
+
+    def _failed(self, trunk: Trunk, error: Exception) -> Attempt:
+        if self._invite is not None and self._invite.attempt.over:
+            return self._invite.attempt
+        # Our own observer failed: no more than the exception knows, and that is no reason to go on.
+        code = sip_answer(error)[0]
+        return Attempt(trunk_id=trunk.id, status_code=code, failure=None if code else "other")
+
+    def _answered(self, trunk: Trunk) -> Attempt:
+        attempt = Attempt(trunk_id=trunk.id) if self._invite is None else self._invite.attempt
+        if attempt.answered:
+            return attempt
+        return dataclasses.replace(attempt, status_code=_OK, failure=None)
+
+    def _stop_ringing(self) -> None:
+        """In the background: a cancellation does not wait."""
+        task = asyncio.get_running_loop().create_task(
+            self._removal.until_gone(SETTLING_S, even_answered=True), name="trunktrace-dial-cancel"
+        )
+        _in_background.add(task)
+        task.add_done_callback(_in_background.discard)
+
+
+def _connected_room(ctx: Any) -> Any:
+    room: Any = getattr(ctx, "room", None)
+    if room is None or not room.isconnected():
+        raise ConfigurationError(
+            "ctx", type(ctx).__name__, "give a JobContext whose room is connected: ctx.connect()"
+        )
+    return room
+
+
+def _client(ctx: Any) -> Any:
+    try:
+        return ctx.api
+    except Exception as error:
+        raise ConfigurationError(
+            "api",
+            None,
+            "ctx has no API client: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, "
+            "or give api=livekit.api.LiveKitAPI(...)",
+        ) from error
+
+
+@contextmanager
+def _observing(ctx: Any) -> Generator[RoomObserver, None, None]:
+    """Who watches the attempts: the job's own observer, or one for this dial alone."""
+    job = current_job()
+    if job is not None and job.ctx.room is ctx.room:
+        yield job.observer
+        return
+    settings = pickling.registered.latest or Settings.load()
+    context = trace.get_current_span().get_span_context()
+    # Registered nowhere: there is no call to be counted, only attempts to be followed.
+    call = LiveCall(
+        trace_id=context.trace_id, root_span_id=context.span_id, redaction=settings.redaction
+    )
+    observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings, _tracer)
+    observer.start(legs_only=True)
+    try:
+        yield observer
+    finally:
+        observer.stop()
+
+
+def _tracer() -> trace.Tracer:
+    provider = providers.livekit_provider() or trace.get_tracer_provider()
+    return provider.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)
