@@ -31,15 +31,17 @@ MOST_CALLS: Final = 65_536
 class SharedTrace:
     """A trace that holds more than one call's own spans: two calls under one remote parent, say.
 
-    Its spans are told apart by their parent, then by the context key; a span that shows neither
-    belongs to no call. `members` remembers whose each span was, also after the span has ended.
+    Its spans are told apart by their parent, then by the context key. A span that shows neither is
+    its `owner`'s: the call whose root is the trace's own root. Where there is no such call, it is
+    nobody's. `members` remembers whose each span was, also after the span has ended.
     """
 
-    __slots__ = ("calls", "members")
+    __slots__ = ("calls", "members", "owner")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: LiveCall | None = None) -> None:
         self.calls: tuple[LiveCall, ...] = ()
         self.members: dict[int, LiveCall] = {}
+        self.owner = owner
 
     def add(self, call: LiveCall) -> None:
         """Count another call, its root and its open spans to this trace."""
@@ -48,16 +50,25 @@ class SharedTrace:
         self.members.update(dict.fromkeys(call.spans.open_ids(), call))
 
     def started(self, span: ReadableSpan, context: Context | None) -> LiveCall | None:
-        """The call that a starting span of this trace belongs to, remembered."""
+        """The call that a starting span of this trace belongs to; None once that has ended."""
         call = None if span.parent is None else self.members.get(span.parent.span_id)
         if call is None or call.finished:
             found = get_value(CALL_KEY, context)
-            call = found if isinstance(found, LiveCall) and found in self.calls else None
-        if call is not None and span.context is not None:
+            if isinstance(found, LiveCall) and found in self.calls:
+                call = found
+            elif call is None and self.owner in self.calls:
+                call = self.owner
+        if call is None:
+            return None
+        if span.context is not None:
             if len(self.members) >= MOST_MEMBERS:
                 self.members.pop(next(iter(self.members)))
             self.members[span.context.span_id] = call
-        return call
+        return None if call.finished else call
+
+    def of(self, span_id: int) -> LiveCall | None:
+        """The call that a span of this trace belongs to, open or ended; the owner's if unseen."""
+        return self.members.get(span_id, self.owner)
 
 
 class CallListener(Protocol):
@@ -98,7 +109,7 @@ class CallRegistry:
         """Register `call`. `owns_trace`: its root is the trace's root, so every span is its own."""
         with self._lock:
             shared = self.shared.get(call.trace_id)
-            other = self.owned.pop(call.trace_id, None)
+            other = self.owned.get(call.trace_id)
             call.owns_trace = owns_trace and shared is None and other is None
             if not call.trace_id:
                 # No SDK, no trace: only the context can tell whose code runs.
@@ -164,11 +175,14 @@ class CallRegistry:
         self._open.clear()
 
     def _share(self, call: LiveCall, owner: LiveCall | None) -> None:
-        shared = self.shared.setdefault(call.trace_id, SharedTrace())
+        shared = self.shared.get(call.trace_id) or SharedTrace(owner)
         for each in (owner, call):
             if each is not None:
                 each.owns_trace = False
                 shared.add(each)
+        # In this order: who looks without the lock finds the trace in one of the two.
+        self.shared[call.trace_id] = shared
+        self.owned.pop(call.trace_id, None)
 
     def _forget(self, call: LiveCall) -> None:
         self._open.pop(call, None)
@@ -271,11 +285,11 @@ class CallMemory:
         if (owner := self._registry.owned.get(trace_id)) is not None:
             return owner
         shared = self._registry.shared.get(trace_id)
-        if shared is not None and (call := shared.members.get(span_id)) is not None:
+        if shared is not None and (call := shared.of(span_id)) is not None:
             return call
         with self._lock:
             self._forget_old()
             if (owner := self._owned.get(trace_id)) is not None:
                 return owner
             kept = self._shared.get(trace_id)
-        return None if kept is None else kept[0].members.get(span_id)
+        return None if kept is None else kept[0].of(span_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -11,16 +12,18 @@ from weakref import WeakSet
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanKind, StatusCode
 
 from trunktrace import conventions as c
 from trunktrace.diagnosis.thresholds import Thresholds
+from trunktrace.errors import ConfigurationError
 from trunktrace.facts import FactFields
 from trunktrace.guard import guarded, swallowing
 from trunktrace.livecall import CALL_KEY, NO_CALL, LiveCall
 from trunktrace.metrics import call_metrics
 from trunktrace.processor import CallSpanProcessor
-from trunktrace.redaction import Redaction
+from trunktrace.propagation import FarEnd, far_end_of
+from trunktrace.redaction import Redaction, secrets_of
 from trunktrace.registry import calls
 from trunktrace.watch import watch
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from opentelemetry.context import Context
+
+    from trunktrace.propagation.incoming import HeaderCarrier
 
 _with_processor: Final[WeakSet[TracerProvider]] = WeakSet()
 _install_lock: Final = threading.Lock()
@@ -48,7 +53,7 @@ def current_call() -> LiveCall:
     call = calls.owned.get(context.trace_id)
     shared = calls.shared.get(context.trace_id)
     if call is None and shared is not None:
-        call = shared.members.get(context.span_id)
+        call = shared.of(context.span_id)
     return NO_CALL if call is None else call
 
 
@@ -78,6 +83,8 @@ def start_call(
     tracer_provider: trace.TracerProvider | None = None,
     parent: Context | None = None,
     redaction: Redaction | None = None,
+    sip_headers: HeaderCarrier | None = None,
+    as_parent: bool = False,
     **facts: Unpack[FactFields],
 ) -> CallScope:
     """A call around a block of code that is not a LiveKit job.
@@ -88,15 +95,30 @@ def start_call(
 
     `tracer_provider` is the global one by default; a `CallSpanProcessor` is added to it if it has
     none. `parent` is an OpenTelemetry context for a parent from elsewhere. `redaction` is read from
-    the environment by default. An exception of the block passes through unchanged; the span is then
-    ERROR with the exception's class as `error.type`, without its text, which may hold a number.
+    the environment by default. `sip_headers` are those of the INVITE (a dict, or pairs): the trace
+    that they tell is linked, and a Session-ID becomes a fact. With `as_parent` that trace is the
+    parent; only for trunks whose far end is yours, since whoever calls writes the headers. An
+    exception of the block passes through unchanged; the span is then ERROR with the exception's
+    class as `error.type`, without its text, which may hold a number.
 
-    Raises ConfigurationError if the environment's `TRUNKTRACE_HASH_KEY` is not usable, or if
-    `TRUNKTRACE_THRESHOLDS` names a wrong file.
+    Raises ConfigurationError if both `parent` and `as_parent` are given, if the environment's
+    `TRUNKTRACE_HASH_KEY` is not usable, or if `TRUNKTRACE_THRESHOLDS` names a wrong file.
     """
     Thresholds.find()
     provider = tracer_provider or trace.get_tracer_provider()
-    return CallScope(provider, parent, redaction or Redaction.from_environment(), facts)
+    if parent is not None and as_parent:
+        raise ConfigurationError("as_parent", as_parent, "leave out as_parent, or parent")
+    far_end = FarEnd() if sip_headers is None else far_end_of(sip_headers, secrets=_numbers(facts))
+    if as_parent and far_end.link is not None:
+        parent = trace.set_span_in_context(NonRecordingSpan(far_end.link.context))
+        far_end = dataclasses.replace(far_end, link=None)
+    redaction = redaction or Redaction.from_environment()
+    return CallScope(provider, parent, redaction, facts, far_end)
+
+
+def _numbers(facts: FactFields) -> frozenset[str]:
+    given = (facts.get("caller_number"), facts.get("callee_number"))
+    return secrets_of(*(number for number in given if isinstance(number, str)))
 
 
 class CallScope(AbstractContextManager[LiveCall]):
@@ -108,11 +130,13 @@ class CallScope(AbstractContextManager[LiveCall]):
         parent: Context | None,
         redaction: Redaction,
         facts: FactFields,
+        far_end: FarEnd,
     ) -> None:
         self._provider = provider
         self._parent = parent
         self._redaction = redaction
         self._facts = facts
+        self._far_end = far_end
         self._call: LiveCall | None = None
         self._token: object | None = None
 
@@ -124,12 +148,17 @@ class CallScope(AbstractContextManager[LiveCall]):
         inbound = self._facts.get("direction") == "inbound"
         parent = self._parent if self._parent is not None else otel_context.get_current()
         kind = SpanKind.SERVER if inbound else SpanKind.CLIENT
-        span = tracer.start_span(c.SPAN_CALL, context=parent, kind=kind)
+        link, session_id = self._far_end.link, self._far_end.session_id
+        links = [] if link is None else [link]
+        span = tracer.start_span(c.SPAN_CALL, context=parent, kind=kind, links=links)
         parent_span = trace.get_current_span(parent).get_span_context()
         self._call = call = open_call(
             span, owns_trace=not parent_span.is_valid, redaction=self._redaction
         )
         call.is_phone_call = True
+        call.observe({"session_id": session_id}, source="sip")
+        if self._far_end.trace_id is not None:
+            call.annotate({c.TRUNKTRACE_LINK_TRACE_ID: self._far_end.trace_id})
         call.record(**self._facts)
         within = otel_context.set_value(CALL_KEY, call, trace.set_span_in_context(span, parent))
         self._token = otel_context.attach(within)

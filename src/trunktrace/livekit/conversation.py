@@ -6,44 +6,68 @@ does, returns or raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final
 
 from trunktrace.clock import clock
 from trunktrace.guard import guarded, swallowing
-from trunktrace.livecall import LiveCall
+from trunktrace.livekit import refer
+from trunktrace.livekit.consult import Consult, within
 from trunktrace.livekit.job import JobCall, current_job, note_session
-from trunktrace.livekit.session import SOURCE, observe_session, observer_of
-from trunktrace.timeline import Mark
-from trunktrace.voice.transfers import transferred_to
+from trunktrace.livekit.session import observe_session, observer_of
 
 _WARM_TRANSFER: Final = "WarmTransferTask"
 
 
 @guarded
-def session_starts(session: Any, job: JobCall, room: Any) -> None:
-    """Listen to a session that talks to the caller: its events, its audio, whom it is linked to.
+def session_starts(session: Any, job: JobCall, room: Any) -> Consult | None:
+    """Listen to a session: its events, whom it is linked to, and the caller's audio.
 
-    One that is started in another room does not: a warm transfer talks to the colleague there.
+    One that is started in another room talks to somebody else, as in a warm transfer: it belongs
+    to the call in that room, which is the answer; None for the caller's own session.
     """
     if hasattr(room, "isconnected") and room is not job.ctx.room:
-        return
+        consult = job.consults.in_room(room)
+        note_session(session, consult.observer)
+        observe_session(session, consult.call, job.settings.correction_rule)
+        return consult
     note_session(session, job.observer)
     observe_session(session, job.call, job.settings.correction_rule)
     job.media.listen(session)
+    return None
 
 
-@contextmanager
-def transfer(job: JobCall, request: Any) -> Generator[None, None, None]:
-    """A SIP REFER: it has succeeded where the request returns, and failed where it raises."""
-    started, to = clock.now_s(), transferred_to(str(getattr(request, "transfer_to", "")))
+async def transfer_asked(wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
+    """`SipService.transfer_sip_participant`: a SIP REFER of the call in the room that it names."""
+    job = current_job()
+    request = args[0] if args else kwargs.get("transfer")
+    if job is None or request is None:
+        return await wrapped(*args, **kwargs)
+    observer, call = job.at(getattr(request, "room_name", ""))
+    with swallowing("conversation.transfer"):
+        observer.transferring(request)
+
+    async def send() -> Any:
+        return await wrapped(*args, **kwargs)
+
+    with within(call):
+        return await refer.transfer(call, job.tracer(), job.settings.redaction, request, send)
+
+
+async def participant_moves(wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
+    """`RoomService.move_participant`: a colleague who is moved to the caller has not hung up."""
+    consult = None
+    with swallowing("conversation.move"):
+        job, request = current_job(), args[0] if args else kwargs.get("move")
+        consult = None if job is None else job.consults.of_room(getattr(request, "room", ""))
+        if consult is not None:
+            consult.call.is_moved = consult.is_caller(getattr(request, "identity", ""))
     try:
-        yield
-    except Exception:
-        _mark_transfer(job.call, started, f"{to}:failed")
+        return await wrapped(*args, **kwargs)
+    except BaseException:
+        if consult is not None:
+            consult.call.is_moved = False
         raise
-    _mark_transfer(job.call, started, f"{to}:ok")
 
 
 def task_completes(wrapped: Callable[..., Any], task: Any, args: Any, kwargs: Any) -> Any:
@@ -55,8 +79,8 @@ def task_completes(wrapped: Callable[..., Any], task: Any, args: Any, kwargs: An
             job = current_job()
             if job is not None:
                 failed = isinstance(result, BaseException)
-                value = "human:failed" if failed else "human:ok"
-                _mark_transfer(job.call, clock.now_s(), value)
+                now = clock.now_s()
+                refer.mark_transfer(job.call, "human:failed" if failed else "human:ok", now, now)
     return answer
 
 
@@ -97,11 +121,3 @@ def _mark_recording(recorder: Any, ended: float | None) -> None:
     if observer is None or (ended is not None and not getattr(recorder, "recording", True)):
         return
     observer.recording(getattr(recorder, "recording_started_at", None), ended)
-
-
-@guarded
-def _mark_transfer(call: LiveCall, started: float, value: str) -> None:
-    if not call.finished:
-        call.mark(
-            Mark(kind="transfer", start=started, end=clock.now_s(), value=value, source=SOURCE)
-        )

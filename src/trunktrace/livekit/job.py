@@ -12,11 +12,14 @@ from opentelemetry import trace
 from opentelemetry.context import create_key
 from opentelemetry.trace import INVALID_SPAN_ID, INVALID_TRACE_ID
 
+from trunktrace import conventions as c
+from trunktrace.call_baggage import ALLOWED_KEY, tool_baggage
 from trunktrace.guard import guard, guarded, swallowing, warn_once
 from trunktrace.livecall import CALL_KEY, LiveCall
 from trunktrace.livekit import providers
-from trunktrace.livekit.failures import sip_answer
+from trunktrace.livekit.consult import Consults
 from trunktrace.livekit.live import LiveMedia
+from trunktrace.livekit.participant_mark import by_api
 from trunktrace.livekit.room import RoomObserver
 from trunktrace.livekit.settings import Settings
 from trunktrace.livekit.trunks import learned
@@ -38,12 +41,34 @@ class JobCall:
         self.call = call
         self.provider = providers.livekit_provider()
         self.settings = settings
-        self.observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings)
+        self.observer = RoomObserver(
+            ctx.room, getattr(ctx, "job", None), call, settings, self.tracer
+        )
         self.media = LiveMedia(ctx.room, call, lambda: self.observer.caller)
         self.observer.at_hangup = self.media.hung_up
-        self.observer.at_end = self.media.stop
+        self.observer.at_end = self._room_over
+        self.consults = Consults(
+            call, settings, self.tracer, lambda: self.observer.naming.directory
+        )
+        if settings.mark_participant:
+            self.observer.headers.mark.write = by_api(ctx)
         if settings.must_record is not None:
             call.note_policy(must_record=settings.must_record)
+
+    def at(self, room_name: str) -> tuple[RoomObserver, LiveCall]:
+        """Who watches the room of that name, and the call in it; the job's own for any other."""
+        with swallowing("job.at"):
+            consult = self.consults.of_room(room_name)
+            if consult is not None and self.ctx.room.name != room_name:
+                return consult.observer, consult.call
+        return self.observer, self.call
+
+    def tracer(self) -> trace.Tracer:
+        """Makes our own spans in this job's trace."""
+        if providers.livekit_provider() not in (None, self.provider):
+            self.check_provider()
+        provider = self.provider or trace.get_tracer_provider()
+        return provider.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)
 
     @guarded
     def connected(self) -> None:
@@ -51,6 +76,10 @@ class JobCall:
         if not _is_fake(self.ctx):
             self.call.outlives_root = True
         self.observer.scan()
+
+    def _room_over(self) -> None:
+        self.consults.over()
+        self.media.stop()
 
     @guarded
     def check_provider(self) -> None:
@@ -80,14 +109,12 @@ class JobCall:
     def entrypoint_ended(self, error: BaseException | None) -> None:
         """Take what an exception knows; finish a call that no span will finish."""
         self.check_provider()
-        if error is not None and sip_answer(error)[0] is not None:
-            self.observer.dial_failed(error, self.observer.last_attempt)
         connected = self._is_connected()
         if error is not None and not connected:
             self.call.conclude()
         root = self.call.root
         if root is not None and root.is_recording():
-            if connected and _is_fake(self.ctx):
+            if _is_fake(self.ctx) if connected else self.observer.is_dialing:
                 self.ctx.add_shutdown_callback(self._last_look)
             return
         if connected:
@@ -105,7 +132,9 @@ class JobCall:
             return False
 
     async def _last_look(self, _: str) -> None:
-        # A simulated job's room is a mock, which tells nobody that it has ended.
+        # A simulated job's room is a mock, which tells nobody that it has ended; nor does a room
+        # that was never connected.
+        self.observer.over()
         self.media.stop()
         self.call.conclude()
 
@@ -113,6 +142,7 @@ class JobCall:
         self._close()
 
     def _close(self) -> None:
+        self.observer.over()
         self.media.stop()
         self.call.conclude()
         calls.close(self.call)
@@ -167,7 +197,11 @@ async def run_entrypoint(
 
 def context_of(job: JobCall) -> otel_context.Context:
     """The current context with this job's call in it."""
-    return otel_context.set_value(_JOB_KEY, job, otel_context.set_value(CALL_KEY, job.call))
+    context = otel_context.set_value(_JOB_KEY, job, otel_context.set_value(CALL_KEY, job.call))
+    if not job.settings.tool_baggage:
+        return context
+    tool_baggage.install()
+    return otel_context.set_value(ALLOWED_KEY, job.settings.tool_baggage, context)
 
 
 def open_job(ctx: Any, settings: Settings) -> JobCall | None:
