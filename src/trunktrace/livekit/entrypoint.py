@@ -42,14 +42,7 @@ def traced_call(
     ```
 
     The entrypoint runs as it is: its result, exceptions and cancellation pass through. A job
-    without a SIP participant is left alone. `directory` names carriers (default:
-    `TRUNKTRACE_DIRECTORY`, else `carriers.toml` in the working directory, else what is known of the
-    large carriers); `redaction` says what becomes of phone numbers (default: masked; hashed with
-    `TRUNKTRACE_HASH_KEY`); `learn_trunks` lets a job read LiveKit's trunk list for names that
-    the directory does not have; `must_record` says that calls are recorded (default:
-    `TRUNKTRACE_MUST_RECORD`, else unknown), so that a recording that is late or missing is a
-    finding; `correction_rule` says what a caller's correction is (default: the phrases of
-    `trunktrace.voice.corrections`).
+    without a SIP participant is left alone. The settings are explained at `SettingFields`.
 
     Raises ConfigurationError if the entrypoint is no async function, if `@server.rtc_session()`
     stands below this line instead of above it, or if a setting is wrong.

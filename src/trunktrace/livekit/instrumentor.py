@@ -6,6 +6,7 @@ from typing import Unpack
 
 from opentelemetry.sdk.trace import TracerProvider
 
+from trunktrace.call_baggage import tool_baggage
 from trunktrace.livekit import providers
 from trunktrace.livekit.patches import patches
 from trunktrace.livekit.pickling import registered
@@ -40,4 +41,5 @@ def uninstrument() -> None:
     Where `@traced_call` is in use too, its own patches stay.
     """
     registered.instrumented = None
+    tool_baggage.uninstall()
     patches.undo("instrument")
