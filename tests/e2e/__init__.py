@@ -9,6 +9,7 @@ speech.py      real speech, made by espeak-ng
 caller.py      a SIP-kind participant: it talks, listens, barges in, hangs up
 ailments.py    calls that suffer, each from one thing
 bridge.py      answers CreateSIPParticipant as livekit-sip does, for outbound calls
+consultation.py  asks a colleague in a second room
 fakes.py       VAD, STT, LLM, TTS without a network
 agent_app.py   the worker's program
 witness.py     what that program sees for itself, to compare with

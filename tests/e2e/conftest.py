@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from .harness import CallResult, run_inbound
 from .network import Network
 from .recorder import Recorder
 from .servers import JaegerServer, LiveKitServer
+from .sip_calls import StartSipp
+from .sip_elements import Kamailio, Sipp
 from .worker import Worker, WorkerOptions
 
 HASH_KEY = "a key of more than sixteen bytes"
@@ -153,6 +155,43 @@ def recorder(jaeger: JaegerServer) -> Iterator[Recorder]:
     """Keeps what the workers send to Jaeger."""
     with Recorder(jaeger) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def kamailios(
+    tmp_path_factory: pytest.TempPathFactory, logs: dict[str, Path]
+) -> Iterator[Mapping[str, Kamailio]]:
+    """Border controllers: three that let ours through, one that strips them, a narrow one."""
+    ways = {
+        "open": (),
+        "strips": ("STRIP_X",),
+        "strips others": ("STRIP_OTHERS",),
+        "names": ("NAME_CALLS",),
+        "narrow": ("MAX_BYTES=1300",),
+    }
+    with ExitStack() as stack:
+        running = {}
+        for name, defines in ways.items():
+            server = Kamailio(tmp_path_factory.mktemp("kamailio"), defines)
+            logs[f"kamailio ({name})"] = server.log
+            running[name] = stack.enter_context(server)
+        yield running
+
+
+@pytest.fixture
+def start_sipp(tmp_path: Path, logs: dict[str, Path]) -> Iterator[StartSipp]:
+    """Starts sipp with a scenario; it is ended with the test."""
+    with ExitStack() as stack:
+
+        def start(scenario: str, sbc: Kamailio, **keys: str) -> Sipp:
+            sipp = Sipp(tmp_path, scenario, sbc.place, keys)
+            stack.callback(sipp.stop)
+            logs["sipp"], logs["sipp's errors"] = sipp.log, sipp.errors
+            return sipp
+
+        yield start
+    for name in ("sipp", "sipp's errors"):
+        logs.pop(name, None)
 
 
 class WorkerFactory:

@@ -140,7 +140,7 @@ class _Server(ABC):
                 self._start_once()
                 return
             except ProcessEnded as error:
-                taken = "address already in use" in str(error)
+                taken = "address already in use" in str(error).lower()
                 if not taken or attempt == _TRIES:
                     raise
                 # Somebody took a port between our choice and the bind.
