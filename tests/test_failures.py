@@ -27,9 +27,11 @@ def test_the_http_status_is_no_sip_code(error):
     assert sip_answer(error) == (None, None)
 
 
-@pytest.mark.parametrize("code", ["", "busy", "-86", "48.6", "4860", "٤٨٦", 4.5, None, ["486"]])
+@pytest.mark.parametrize(
+    "code", ["", "busy", "-86", "48.6", "4860", "٤٨٦", 4.5, None, ["486"], "200", 180, 700]
+)
 def test_an_absurd_code_is_unknown(code):
-    """What is no code of three digits is no code; the reason stands for itself."""
+    """What is no code of a refusal is no code; the reason stands for itself."""
     assert sip_answer(_error({"sip_status_code": code, "sip_status": "Busy"})) == (None, "Busy")
 
 
@@ -39,3 +41,10 @@ def test_absurd_metadata_is_survived(metadata):
     error = RuntimeError("theirs")
     error.metadata = metadata
     assert sip_answer(error) == (None, None)
+
+
+def test_a_code_in_the_message_alone_is_a_code():
+    """Bridges that give no metadata say the code in their words."""
+    error = api.TwirpError("unknown", "INVITE failed: sip status: 486: Busy Here", status=500)
+    assert sip_answer(error) == (486, "Busy Here")
+    assert sip_answer(RuntimeError("sip status: 486: Busy Here")) == (None, None)

@@ -11,6 +11,7 @@ from typing import Final
 from trunktrace import conventions as c
 from trunktrace.belief import Rank, Value
 from trunktrace.clock import clock
+from trunktrace.diagnosis import failover_loop
 from trunktrace.diagnosis.engine import diagnose
 from trunktrace.diagnosis.findings import Finding
 from trunktrace.diagnosis.report import verdict_facts
@@ -111,6 +112,9 @@ def _tell(call: LiveCall, finding: Finding) -> None:
         event[c.TRUNKTRACE_LEG] = finding.leg
     if finding.direction is not None:
         event[c.RTP_DIRECTION] = finding.direction
+    if finding.mode == failover_loop.MODE:
+        # The root's path is that of the number that was dialled last, which may be another one.
+        event[c.TRUNK_FAILOVER_PATH] = finding.detail
     if finding.start is not None:
         event[c.TRUNKTRACE_WINDOW_START_UNIX_MS] = round(finding.start * 1000)
         end = clock.now_s() if finding.end is None else finding.end
