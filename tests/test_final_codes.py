@@ -239,7 +239,8 @@ async def test_the_attempts_span_says_it(row):
     span = await span_of(row)
     told = said(span)
     assert told["sip.response.status_code"] == row.end
-    assert told["sip.attempt.progress"] is False
+    # The API is quicker than the room, which may still tell of a 18x: neither is said.
+    assert "sip.attempt.progress" not in told
     assert told.get("sip.call.outcome") == row.outcome
     assert told.get("sip.call.outcome_detail") == row.detail
     assert told.get("trunk.fault") == row.fault

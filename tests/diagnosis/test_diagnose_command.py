@@ -122,7 +122,7 @@ def test_a_directory_names_the_carriers_of_the_path(tmp_path):
     "code,phrase,reason,result,outcome,fault",
     [
         (404, "Not Found", "not-found", "client_error", "invalid_number", None),
-        (603, "Decline", "global-decline-603", "client_error", "rejected", "callee"),
+        (603, "Decline", "global-decline-603", "client_error", "rejected", None),
         (480, "Temporarily Unavailable", "unavailable", "client_error", "no_answer", "callee"),
         (401, "Unauthorized", "auth-required", "client_error", "failed", "operator"),
         (403, "Forbidden", "forbidden", "client_error", "rejected", "operator"),

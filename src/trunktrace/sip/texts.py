@@ -78,7 +78,8 @@ TEXT_RULES: Final = (
         detail="analytics",
         outcome="blocked",
     ),
-    _rule(r"declin|reject|refus", 603, fault="callee"),
+    # "Decline" alone is the code's own name, whoever sent it: it decides nothing.
+    _rule(r"declined|decline by|reject|refus", 603, fault="callee"),
     _rule(
         r"insufficient (funds|balance|credit)|out of credit|payment",
         402,
