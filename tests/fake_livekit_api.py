@@ -39,7 +39,8 @@ class Play:
     """What a trunk does with an INVITE; without anything it answers.
 
     `code`: the final answer; `error`: another answer of the API (code, message); `lost`: the
-    connection breaks before there is an answer; `answers_first`: the participant is active,
+    connection breaks before there is an answer, `page`: a proxy answers with an error page in the
+    API's place, of this HTTP status; `answers_first`: the participant is active,
     whatever the API says then; `hangs`: it goes on until the client gives up.
     `joins_after` and `active_after` are seconds after a lost request; None: it never does.
     `lingers`: seconds that the participant stays after it was put out; None: for ever.
@@ -52,6 +53,7 @@ class Play:
     rings: bool = False
     answers_first: bool = False
     lost: bool = False
+    page: int | None = None
     hangs: bool = False
     joins: bool = True
     joins_after: float | None = None
@@ -149,7 +151,7 @@ class FakeLiveKitApi:
         self.did.append(f"create {asked.sip_trunk_id}")
         play = self.plays[asked.sip_trunk_id]
         self._playing[asked.participant_identity] = play
-        if play.lost:
+        if play.lost or play.page is not None:
             return self._lose(request, asked, play)
         leg = self._join(asked) if play.joins else None
         if leg is not None and play.rings:
@@ -182,6 +184,8 @@ class FakeLiveKitApi:
         if play.active_after is not None:
             identity = asked.participant_identity
             self.time.after(play.active_after, lambda: self._answer(identity))
+        if play.page is not None:
+            return web.Response(status=play.page, text="<html>Bad Gateway</html>")
         assert request.transport is not None
         request.transport.close()
         return web.Response()

@@ -298,6 +298,16 @@ async def test_a_lost_request_waits_for_what_may_come(pipe: Pipeline) -> None:
         assert stage.server.did.count("get") >= 10
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_an_error_page_of_a_proxy_is_a_lost_request(pipe: Pipeline, status: int) -> None:
+    """The API did not answer: who joins after 1.5 s is removed before the next trunk."""
+    async with staged(pipe, {A: Play(page=status, joins_after=1.5), B: ANSWERS}) as stage:
+        result = await stage.dial(A, B)
+        assert results(result.attempts) == [(A, "client_error"), (B, 200)]
+        assert stage.time.seconds >= 1.5 + 3.0
+        assert stage.server.doubles == 0
+
+
 async def test_who_joins_late_is_removed(pipe: Pipeline) -> None:
     """A participant of the lost request joins after 2 s: removed, and 3 s from then on."""
     async with staged(pipe, {A: Play(lost=True, joins_after=2.0), B: ANSWERS}) as stage:
@@ -503,7 +513,6 @@ async def test_a_cancelled_dial_stops_the_ringing(pipe: Pipeline, rings: bool) -
             await task
         assert stage.server.dialled == [A]
         await until(lambda: not stage.server.there)
-        await until(lambda: stage.time.seconds >= 3.0)
         await settle()
         (invite,) = stage.invites
         assert invite.status.status_code.name == "UNSET"
@@ -544,6 +553,17 @@ async def test_attempts_are_spans_that_link_to_the_one_before(pipe: Pipeline) ->
         assert {one.context.trace_id for one in stage.invites} == {
             pipe.named("job_entrypoint").context.trace_id
         }
+
+
+async def test_what_is_known_late_is_told_to_the_call(pipe: Pipeline) -> None:
+    """Answered after the API had refused: the path on the root ends as the result does."""
+    play = Play(503, "No", leaves=False, lingers=None)
+    async with staged(pipe, {A: UNAVAILABLE, B: play, C: ANSWERS}) as stage:
+        stage.time.after(1.1, lambda: stage.room.status(stage.server.there["callee"], "active"))
+        job = await stage.traced(A, B, C)
+        assert stage.server.dialled == [A, B]
+        assert stage.server.there.keys() == {"callee"}
+    assert job.root()["trunk.failover.path"] == "ST_a:503>ST_b:200"
 
 
 async def test_the_same_without_a_traced_job(pipe: Pipeline) -> None:

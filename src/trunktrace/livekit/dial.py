@@ -11,20 +11,26 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import trace
 
 from trunktrace import conventions as c
+from trunktrace.directory import Directory
 from trunktrace.errors import ConfigurationError
-from trunktrace.livecall import LiveCall
+from trunktrace.guard import guarded, swallowing, warn_once
+from trunktrace.livecall import NO_CALL, LiveCall
 from trunktrace.livekit import pickling, providers
+from trunktrace.livekit.cleanup import CleanUp
 from trunktrace.livekit.dial_plan import Callee, Plan, Timing
 from trunktrace.livekit.dialled import DialFailed, DialResult, Trunk
 from trunktrace.livekit.failures import is_answer, sip_answer
+from trunktrace.livekit.identities import identities
 from trunktrace.livekit.invite import Invite
-from trunktrace.livekit.job import current_job
+from trunktrace.livekit.job import JobCall, current_job
 from trunktrace.livekit.pauses import pauses
 from trunktrace.livekit.removal import SETTLING_S, Departure, Removal
 from trunktrace.livekit.requests import observed_here, place
 from trunktrace.livekit.room import RoomObserver
 from trunktrace.livekit.settings import Settings
+from trunktrace.redaction import Redaction
 from trunktrace.sip.failover import Decision, attempt_result, decide
+from trunktrace.start import current_call
 from trunktrace.timeline import Attempt
 
 if TYPE_CHECKING:
@@ -33,8 +39,6 @@ if TYPE_CHECKING:
     from livekit.protocol.sip import CreateSIPParticipantRequest
 
 _OK: Final = 200
-_in_background: Final[set[asyncio.Task[Any]]] = set()
-"""The loop itself holds tasks weakly."""
 
 
 async def dial(
@@ -64,17 +68,19 @@ async def dial(
     (default: `ctx.api`).
 
     Raises ConfigurationError before anything is dialled, and DialFailed from the last attempt's own
-    exception. A cancellation passes; the phone is made to stop ringing in the background.
+    exception. A cancellation passes; the phone is made to stop ringing in the background. One dial
+    of an identity runs at a time; it waits for that clean-up.
     """
     timing = Timing(
         backoff_s=backoff_s, longest_pause_s=longest_pause_s, removal_timeout_s=removal_timeout_s
     )
     room = _connected_room(ctx)
-    who = Callee(number, identity, name, ringing_timeout_s)
-    plan = Plan.make(room, who, trunks, request)
+    plan = Plan.make(room, Callee(number, identity, name, ringing_timeout_s), trunks, request)
     client = _client(ctx) if api is None else api
-    with _observing(ctx) as observer:
-        return await _Dial(plan, timing, observer, room, client, after_progress).run()
+    async with identities.held(plan.room, plan.identity):
+        plan.check_free(room)
+        with _observing(ctx) as observer:
+            return await _Dial(plan, timing, observer, room, client, after_progress).run()
 
 
 class _Dial:
@@ -84,7 +90,7 @@ class _Dial:
         self,
         plan: Plan,
         timing: Timing,
-        observer: RoomObserver,
+        observer: RoomObserver | None,
         room: Any,
         api: Any,
         after_progress: bool,
@@ -98,15 +104,15 @@ class _Dial:
         self._attempts: list[Attempt] = []
         self._invite: Invite | None = None
         self._departure: Departure | None = None
-        self._is_asked = False
+        self._asked_over: Trunk | None = None
 
     async def run(self) -> DialResult:
         """Try each trunk in turn."""
         try:
             return await self._in_turn(list(self._plan.trunks))
         except asyncio.CancelledError:
-            if self._is_asked:
-                self._stop_ringing()
+            if self._asked_over is not None:
+                self._stop_ringing(self._asked_over)
             raise
 
     async def _in_turn(self, trunks: list[Trunk]) -> DialResult:
@@ -121,16 +127,18 @@ class _Dial:
     async def _place(self, trunk: Trunk) -> Any:
         """One attempt; what became of it is the last of `_attempts`."""
         self._invite = self._departure = None
-        self._is_asked = True
+        self._asked_over = trunk
         timeout_s = self._plan.request_timeout_s(trunk)
 
         async def send(request: Any) -> Any:
             return await self._send(request, timeout_s)
 
         try:
-            answer, _ = await place(
-                self._observer, self._plan.request(trunk), send, on_start=self._started
-            )
+            request = self._plan.request(trunk)
+            if self._observer is None:
+                answer = await send(request)
+            else:
+                answer, _ = await place(self._observer, request, send, on_start=self._started)
         except Exception as error:
             self._attempts.append(self._failed(trunk, error))
             raise
@@ -171,15 +179,21 @@ class _Dial:
             await pauses.wait(pause_s)
             left = await self._removal.until_gone()
             if left.answered is not None:
-                self._attempts[-1] = dataclasses.replace(attempt, status_code=_OK, failure=None)
+                self._amend(status_code=_OK, failure=None)
                 return left.answered
             if not left.gone:
                 raise self._end(left.why) from error
-            if not attempt.progress and (left.rang or self._has_rung()):
-                attempt = self._attempts[-1] = dataclasses.replace(attempt, progress=True)
+            if not self._attempts[-1].progress and (left.rang or self._has_rung()):
+                self._amend(progress=True)
             if not (decision := self._decide()).goes_on:
                 raise self._end_of(decision) from error
         return None
+
+    def _amend(self, **known: Any) -> None:
+        """More is known of the last attempt than when its span ended; the call takes it still."""
+        attempt = self._attempts[-1] = dataclasses.replace(self._attempts[-1], **known)
+        if self._observer is not None and self._invite is not None:
+            self._observer.dial_amended(self._invite, attempt)
 
     def _has_rung(self) -> bool:
         """Whether the room has told of a 18x by now; it is slower than the API."""
@@ -211,13 +225,9 @@ class _Dial:
             return attempt
         return dataclasses.replace(attempt, status_code=_OK, failure=None)
 
-    def _stop_ringing(self) -> None:
-        """In the background: a cancellation does not wait."""
-        task = asyncio.get_running_loop().create_task(
-            self._removal.until_gone(SETTLING_S, even_answered=True), name="trunktrace-dial-cancel"
-        )
-        _in_background.add(task)
-        task.add_done_callback(_in_background.discard)
+    def _stop_ringing(self, trunk: Trunk) -> None:
+        plan = self._plan
+        identities.clean_up(plan.room, plan.identity, CleanUp(self._removal, trunk.id))
 
 
 def _connected_room(ctx: Any) -> Any:
@@ -242,24 +252,59 @@ def _client(ctx: Any) -> Any:
 
 
 @contextmanager
-def _observing(ctx: Any) -> Generator[RoomObserver, None, None]:
-    """Who watches the attempts: the job's own observer, or one for this dial alone."""
+def _observing(ctx: Any) -> Generator[RoomObserver | None, None, None]:
+    """Who watches the attempts: the job's own observer, or one for this dial alone.
+
+    None where that could not be made, by a fault of ours: then nobody does.
+    """
     job = current_job()
     if job is not None and job.ctx.room is ctx.room:
         yield job.observer
         return
-    settings = pickling.registered.latest or Settings.load()
-    context = trace.get_current_span().get_span_context()
-    # Registered nowhere: there is no call to be counted, only attempts to be followed.
-    call = LiveCall(
-        trace_id=context.trace_id, root_span_id=context.span_id, redaction=settings.redaction
-    )
-    observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings, _tracer)
-    observer.start(legs_only=True)
+    observer = _own_observer(ctx, job)
     try:
         yield observer
     finally:
-        observer.stop()
+        if observer is not None:
+            with swallowing("dial.observer"):
+                observer.stop()
+
+
+@guarded
+def _own_observer(ctx: Any, job: JobCall | None) -> RoomObserver:
+    call, settings = _call_here(job)
+    observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings, _tracer)
+    observer.start(legs_only=True)
+    return observer
+
+
+def _call_here(job: JobCall | None) -> tuple[LiveCall, Settings]:
+    """The call that a dial outside a traced job belongs to, and what it is told."""
+    settings = _settings()
+    call = current_call() if job is None else NO_CALL
+    if call and call.facts.direction != "inbound":
+        return call, settings
+    # Registered nowhere: there is no call to be counted, only attempts to be followed.
+    here = trace.get_current_span().get_span_context()
+    alone = LiveCall(
+        trace_id=here.trace_id, root_span_id=here.span_id, redaction=settings.redaction
+    )
+    return alone, settings
+
+
+def _settings() -> Settings:
+    """What the worker was told, else files and environment.
+
+    Nobody has read those before, and here somebody waits for a phone: a wrong one is told in the
+    log, and the call is dialled without names and without headers of ours.
+    """
+    if pickling.registered.latest is not None:
+        return pickling.registered.latest
+    try:
+        return Settings.load()
+    except ConfigurationError as error:
+        warn_once("dial.settings", "trunktrace.dial goes on without its configuration: %s", error)
+        return Settings(Directory.parse(""), Redaction(), sip_headers=None)
 
 
 def _tracer() -> trace.Tracer:

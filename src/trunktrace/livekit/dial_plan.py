@@ -79,7 +79,7 @@ class Plan:
         """
         check_template(template, room.name, callee.number)
         said = str(getattr(template, "participant_identity", "") or "")
-        plan = cls(
+        return cls(
             number=callee.number,
             room=room.name,
             identity=callee.identity or said or f"callee-{secrets.token_hex(4)}",
@@ -88,12 +88,15 @@ class Plan:
             ringing_timeout_s=_ringing_s(callee.ringing_timeout_s, template),
             template=template,
         )
-        if plan.identity in room.remote_participants:
+
+    def check_free(self, room: Any) -> None:
+        """Raise ConfigurationError if somebody is in the room under that identity already."""
+        own = getattr(getattr(room, "local_participant", None), "identity", None)
+        if self.identity in (*room.remote_participants, own):
             # LiveKit would put out whoever is there, and so would we when the attempt fails.
             raise ConfigurationError(
-                "identity", shown(plan.identity), "is in the room already: give another one"
+                "identity", shown(self.identity), "is in the room already: give another one"
             )
-        return plan
 
     def ringing_s(self, trunk: Trunk) -> float:
         """How long the phone may ring over this trunk."""

@@ -63,15 +63,16 @@ class DialResult:
 class DialFailed(TrunktraceError):
     """Nobody answered, or it was not safe to go on; raised from the last attempt's own exception.
 
-    `attempts` are all that were made, in order. `path` is what became of each: `ST_a:503>ST_b:486`
-    (the carrier in place of the trunk's id where it is known). `why` says why it did not go on. No
-    number stands in any of them.
+    `attempts` are all that were made, in order; none, and no cause, where the phone of a cancelled
+    dial of this identity could not be confirmed gone. `path` is what became of each:
+    `ST_a:503>ST_b:486` (the carrier in place of the trunk's id where it is known). `why` says why
+    it did not go on. No number stands in any of them.
     """
 
-    def __init__(self, attempts: Iterable[Attempt], why: str) -> None:
+    def __init__(self, attempts: Iterable[Attempt], why: str = "") -> None:
         self.attempts = tuple(attempts)
         self.why = why
-        super().__init__(f"{self.path or 'no attempt'}: {why}")
+        super().__init__(": ".join(part for part in (self.path or "no attempt", why) if part))
 
     @property
     def path(self) -> str:

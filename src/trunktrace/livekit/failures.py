@@ -79,17 +79,4 @@ def _stated(error: BaseException, name: str) -> object:
 
 def is_answer(error: BaseException) -> bool:
     """Whether the API answered with this error, and the request was not lost on its way."""
-    return isinstance(getattr(error, "code", None), str)
-
-
-def is_client_error(error: BaseException) -> bool:
-    """Whether the request failed on its way: nobody knows whether an INVITE was sent.
-
-    That is what livekit-api's client lets through from below: the network's errors, a time-out of
-    its own, and the errors of aiohttp.
-    """
-    if is_answer(error):
-        return False
-    if isinstance(error, OSError | TimeoutError):
-        return True
-    return any(kind.__module__.partition(".")[0] == "aiohttp" for kind in type(error).__mro__)
+    return _twirp_code(error) is not None and failure_of_error(error) != "client_error"

@@ -16,20 +16,61 @@ SETTLING_S: Final = 3.0
 the room before it sends one. So long nobody may have been seen."""
 
 _RPC_S: Final = 5.0
-_ASK_EVERY_S: Final = 1.0
+ASK_EVERY_S: Final = 1.0
 _NOT_FOUND: Final = "not_found"
 _CALL_ID: Final = "sip.callID"
 _RANG: Final = frozenset({"ringing", "automation"})
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A participant as it was seen: LiveKit's id of it, of its SIP call ('' if none), and state."""
+
+    sid: str
+    call_id: str
+    trunk_id: str
+    status: str
+
+    @classmethod
+    def of(cls, participant: Any) -> Seen:
+        """Read the room's or the API's participant."""
+        said = participant.attributes
+        return cls(
+            str(participant.sid),
+            said.get(_CALL_ID, ""),
+            said.get(sip.TRUNK_ID, ""),
+            said.get(sip.CALL_STATUS, ""),
+        )
+
+    def is_one_with(self, other: Seen) -> bool:
+        """Whether both are one phone: a bridge that reconnects gets another `sid`."""
+        if self.call_id and other.call_id:
+            return self.call_id == other.call_id
+        return self.sid == other.sid
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
-    """One look for a participant: `absent` is known absence; `why` says why it is not known."""
+    """One look for a participant: `absent` is known absence; `why` says why it is not known.
+
+    `in_room` is who is there by what the room says, which is slower, `by_api` by what the API says.
+    """
 
     absent: bool
-    statuses: frozenset[str] = frozenset()
+    in_room: Seen | None = None
+    by_api: Seen | None = None
     answered: Any = None
     why: str = ""
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """Who was seen: the room's first, as it is the older."""
+        return tuple(one for one in (self.in_room, self.by_api) if one is not None)
+
+    @property
+    def rings(self) -> bool:
+        """Whether a 18x was seen."""
+        return any(one.status in _RANG for one in self.seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +98,25 @@ class Removal:
         self._timeout_s = timeout_s
         self._refused = ""
 
-    async def until_gone(self, quiet_s: float = 0.0, *, even_answered: bool = False) -> Departure:
+    @property
+    def timeout_s(self) -> float:
+        """How long a participant has to be gone."""
+        return self._timeout_s
+
+    async def until_gone(self, quiet_s: float = 0.0) -> Departure:
         """Remove the participant until it is seen absent, for `quiet_s` seconds on end.
 
-        One that has answered is left alone, unless `even_answered`.
+        For the dial that holds the identity: whoever joins under it is of one of its attempts. One
+        that has answered is left alone.
         """
         deadline = pauses.now() + self._timeout_s + quiet_s
         absent_since: float | None = None
         asked_at = -math.inf
         rang = False
         while True:
-            look = await self._look()
-            rang = rang or not _RANG.isdisjoint(look.statuses)
-            if look.answered is not None and not even_answered:
+            look = await self.look()
+            rang = rang or look.rings
+            if look.answered is not None:
                 return Departure(False, look.answered, rang, "the callee has answered")
             now = pauses.now()
             if look.absent:
@@ -78,11 +125,11 @@ class Removal:
                     return Departure(True, rang=rang)
             else:
                 absent_since = None
-                if now - asked_at >= _ASK_EVERY_S:
+                if now - asked_at >= ASK_EVERY_S:
                     asked_at = now
                     await self.ask()
             if now >= deadline:
-                return Departure(False, rang=rang, why=self._why(look))
+                return Departure(False, rang=rang, why=self.why(look))
             await pauses.wait(min(POLL_S, max(deadline - now, 0.001)))
 
     async def ask(self) -> None:
@@ -102,27 +149,29 @@ class Removal:
             return None
         return self._info(there.sid, there.attributes)
 
-    async def _look(self) -> Look:
+    def in_room(self) -> Seen | None:
+        """Who is there by what the room says."""
         there = self._room.remote_participants.get(self._identity)
-        statuses: set[str] = set() if there is None else {there.attributes.get(sip.CALL_STATUS, "")}
-        answered = self.here()
-        why = ""
-        absent = there is None
+        return None if there is None else Seen.of(there)
+
+    async def look(self) -> Look:
+        """Who is there now, by what the API and the room say."""
+        by_api, answered, why = None, None, ""
         try:
             async with asyncio.timeout(_RPC_S):
                 found = await self._api.room.get_participant(self._named())
         except Exception as error:
             why = "" if _word(error) == _NOT_FOUND else f"get_participant: {_word(error)}"
-            absent = absent and not why
         else:
-            absent = False
-            status = found.attributes.get(sip.CALL_STATUS, "")
-            statuses.add(status)
-            if status == "active":
-                answered = answered or self._info(found.sid, found.attributes)
-        return Look(absent, frozenset(statuses), answered, why)
+            by_api = Seen.of(found)
+            if by_api.status == "active":
+                answered = self._info(found.sid, found.attributes)
+        in_room = self.in_room()
+        absent = in_room is None and by_api is None and not why
+        return Look(absent, in_room, by_api, self.here() or answered, why)
 
-    def _why(self, look: Look) -> str:
+    def why(self, look: Look) -> str:
+        """Why a participant is not known to be gone."""
         details = [look.why, self._refused and f"remove_participant: {self._refused}"]
         told = "; ".join(one for one in details if one)
         return "its participant could not be confirmed gone" + (f" ({told})" if told else "")
