@@ -223,6 +223,8 @@ async def test_an_unsampled_call_sends_none() -> None:
         "trunk.carrier",
         ["trunk.carier"],
         ["sip.caller.number"],
+        ["sip.response.reason"],
+        ["sip.call_id"],
         ["sip.caller.hash"],
         ["sip.caller.pii.number"],
         ["trunktrace.sources"],
@@ -236,6 +238,13 @@ def test_wrong_keys_are_refused_at_once(keys: Any) -> None:
         trunktrace.traced_call(tool_baggage=keys)
     with pytest.raises(ConfigurationError, match="keys"):
         CallBaggagePropagator(keys)
+
+
+def test_a_number_that_is_given_for_a_key_is_not_shown() -> None:
+    """The error says what is wrong, and not the number."""
+    with pytest.raises(ConfigurationError) as caught:
+        CallBaggagePropagator(["+15550100001"])
+    assert "5550100001" not in f"{caught.value} {caught.value!r} {caught.value.value}"
 
 
 def test_by_hand_outside_of_livekit() -> None:
@@ -253,6 +262,22 @@ def test_by_hand_outside_of_livekit() -> None:
         outside, under(trace.NonRecordingSpan(trace.INVALID_SPAN_CONTEXT))
     )
     assert outside == {}
+
+
+@pytest.mark.parametrize(
+    "route",
+    ["did-5550199123", "gw (555) 019.91-23", "sip:bob@carrier.example", "did-555%2D0199123"],
+)
+def test_a_number_in_a_routes_name_stays_at_home(route: str) -> None:
+    """It names somebody: it is left out, and an id that looks like a number is not."""
+    pipe = Pipeline()
+    sent: dict[str, str] = {}
+    with pipe.call(direction="outbound", carrier="telnyx") as call:
+        call.record(route=route, trunk_id="1494404757140276705")
+        with pipe.tracer.start_as_current_span("function_tool"):
+            keys = ["trunk.route", "trunk.id", "trunk.carrier"]
+            CallBaggagePropagator(keys).inject(sent)
+    assert entries(sent) == {"trunk.id": "1494404757140276705", "trunk.carrier": "telnyx"}
 
 
 async def test_a_real_session_sends_it_from_its_tool_alone(monkeypatch: pytest.MonkeyPatch) -> None:

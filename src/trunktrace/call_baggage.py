@@ -28,6 +28,8 @@ from trunktrace import conventions as c
 from trunktrace.errors import ConfigurationError
 from trunktrace.guard import swallowing
 from trunktrace.livecall import LiveCall
+from trunktrace.propagation.small_baggage import is_clean, names_a_person
+from trunktrace.redaction import MASKED
 from trunktrace.start import current_call
 
 if TYPE_CHECKING:
@@ -41,10 +43,11 @@ TOOL_SPAN: Final = "function_tool"
 
 _MOST_PARENTS: Final = 64
 _HEADER: Final = "baggage"
+_TRUNK: Final = c.TRUNK_CARRIER.partition(".")[0]
 
 
 def baggage_keys(field: str, keys: object) -> tuple[str, ...]:
-    """The keys that may travel, checked: facts of the trunk, none that can hold a number.
+    """The keys that may travel, checked: single-valued facts of the trunk (`trunk.*`).
 
     Raises ConfigurationError naming `field` for any other key.
     """
@@ -53,8 +56,12 @@ def baggage_keys(field: str, keys: object) -> tuple[str, ...]:
     told: list[str] = []
     for key in cast("Iterable[object]", keys):
         known = c.ATTRIBUTES.get(key) if isinstance(key, str) else None
-        if known is None or known.scope not in ("inherited", "root") or known.type == "string[]":
-            raise ConfigurationError(field, key, "use single-valued keys of the attribute page")
+        is_of_trunk = known is not None and known.key.partition(".")[0] == _TRUNK
+        if known is None or not is_of_trunk or known.type == "string[]":
+            shown = MASKED if names_a_person(str(key)) else key
+            raise ConfigurationError(
+                field, shown, "use keys of the trunk: trunk.carrier, trunk.route"
+            )
         if known.privacy != "public":
             raise ConfigurationError(field, key, "leave it out: it says something of a person")
         told.append(known.key)
@@ -69,6 +76,7 @@ class CallBaggagePropagator(TextMapPropagator):
     the context holds as baggage stays beside ours if `with_context` says that it is sent at all.
     Extracts nothing.
 
+    A text that looks like a phone number or an address, as a route's name may, is left out.
     Raises ConfigurationError for a key that may not travel.
     """
 
@@ -117,7 +125,7 @@ class CallBaggagePropagator(TextMapPropagator):
         if not call or not _in_tool(call, trace.get_current_span(context)):
             return {}
         known = call.attributes
-        return {key: known[key] for key in keys if key in known}
+        return {key: known[key] for key in keys if key in known and _may_go(key, known[key])}
 
 
 class ToolBaggage:
@@ -148,6 +156,14 @@ class ToolBaggage:
 
 tool_baggage: Final = ToolBaggage()
 """The one of this process."""
+
+
+def _may_go(key: str, value: Value) -> bool:
+    """Whether a value names nobody: a route may be named after a number. An id may look like one.
+
+    The call's own numbers are masked in every fact.
+    """
+    return not isinstance(value, str) or key == c.TRUNK_ID or is_clean(value)
 
 
 def _in_tool(call: LiveCall, span: Any) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from trunktrace.propagation import Remote, read_headers
+from trunktrace.propagation import Remote, far_end_of, read_headers
 
 TRACE = "ab30317f1a784dc48ff824d0d3715d86"
 SPAN = "00f067aa0ba902b7"
@@ -336,3 +336,30 @@ def test_any_text(value: str, name: str) -> None:
     """Any text at all is read without an error, and an id that comes out is a valid one."""
     remote = read_headers({name: value})
     assert remote is None or 0 < remote.trace_id < 2**128
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"Session-ID": f"{OTHER};remote={NIL}"},
+        {"X-Trace-ID": OTHER},
+        {"X-Traceparent": f"00-{OTHER}-{SPAN}-01"},
+    ],
+)
+def test_the_link_is_of_the_first_header_that_can_be_linked(before: dict[str, str]) -> None:
+    """A Session-ID, a trace id alone, and our own trace that came back, stand in nobody's way."""
+    told = bytes(PARENT, "ascii").hex()
+    found = far_end_of(
+        {**before, "User-to-User": f"{told};encoding=hex"}, own_trace_id=int(OTHER, 16)
+    )
+    assert found.link is not None
+    assert found.link.context.trace_id == int(TRACE, 16)
+    assert dict(found.link.attributes or {}) == {"trunktrace.link.header": "User-to-User"}
+    assert found.trace_id is None
+    assert found.session_id == (OTHER if "Session-ID" in before else None)
+
+
+def test_a_trace_id_alone_is_told_where_nothing_can_be_linked() -> None:
+    """The first one that is not ours."""
+    found = far_end_of({"X-Trace-ID": TRACE, "Session-ID": OTHER}, own_trace_id=int(OTHER, 16))
+    assert (found.link, found.trace_id, found.session_id) == (None, TRACE, OTHER)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from opentelemetry.trace import Link, format_span_id, format_trace_id
 
 from trunktrace import conventions as c
-from trunktrace.propagation.incoming import HeaderCarrier, read_headers
+from trunktrace.propagation.incoming import HeaderCarrier, read_all
 from trunktrace.propagation.names import SESSION_ID
 from trunktrace.propagation.remote import Remote
 from trunktrace.redaction import scrub
@@ -33,25 +33,26 @@ def far_end_of(
 ) -> FarEnd:
     """What a carrier tells (see `read_headers`) of a trace that is not `own_trace_id`.
 
-    Whoever calls can write a phone number where an id should be: an id that holds one of `secrets`
-    is left out.
+    The link is of the first header of which one can be made: not of a Session-ID, nor of our own
+    trace that comes back. Whoever calls can write a phone number where an id should be: an id that
+    holds one of `secrets` is left out.
     """
-    remote = read_headers(carrier)
-    if remote is None:
-        return FarEnd()
-    session = remote.session_id
+    told = read_all(carrier) or ()
+    session = told[0].session_id if told else None
     session_id = session if session and _is_clean(session, secrets) else None
-    if remote.trace_id == own_trace_id or remote.header == SESSION_ID:
-        # The Session-ID of somebody who does no tracing is no trace either.
-        return FarEnd(session_id=session_id)
-    trace_id, context = format_trace_id(remote.trace_id), remote.span_context
-    if not _is_clean(trace_id, secrets):
-        return FarEnd(session_id=session_id)
-    if context is None:
-        return FarEnd(trace_id=trace_id, session_id=session_id)
-    if not _is_clean(format_span_id(context.span_id), secrets):
-        return FarEnd(session_id=session_id)
-    return FarEnd(link=_link(remote), session_id=session_id)
+    # The Session-ID of somebody who does no tracing is no trace either.
+    traces = [
+        one
+        for one in told
+        if one.header != SESSION_ID
+        and one.trace_id != own_trace_id
+        and _is_clean(format_trace_id(one.trace_id), secrets)
+        and (one.span_id is None or _is_clean(format_span_id(one.span_id), secrets))
+    ]
+    link = next((link for one in traces if (link := _link(one))), None)
+    if link is not None or not traces:
+        return FarEnd(link=link, session_id=session_id)
+    return FarEnd(trace_id=format_trace_id(traces[0].trace_id), session_id=session_id)
 
 
 def _link(remote: Remote) -> Link | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from opentelemetry.trace import format_trace_id
@@ -37,13 +37,21 @@ def read_headers(carrier: HeaderCarrier) -> Remote | None:
 
 def read_lines(lines: Lines) -> Remote | None:
     """What header lines tell, as `read_headers`."""
-    if not lines:
-        return None
+    return next(_each(lines), None) if lines else None
+
+
+@guarded
+def read_all(carrier: HeaderCarrier) -> tuple[Remote, ...] | None:
+    """What each header tells that `read_headers` looks at, in its order. Never raises."""
+    lines = lines_of(carrier)
+    return tuple(_each(lines)) if lines else ()
+
+
+def _each(lines: Lines) -> Iterator[Remote]:
     session = _session(lines)
     for header, told in _READERS.items():
         if ids := told(lines):
-            return _remote(header, ids, session)
-    return None
+            yield _remote(header, ids, session)
 
 
 def _remote(header: str, ids: Ids, session: SessionId | None) -> Remote:

@@ -21,8 +21,9 @@ _MAX_VALUE: Final = 256
 _MAX_MEMBERS: Final = 64
 _NOT_PRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MANY_DIGITS: Final = re.compile(r"\d{7}")
-_BETWEEN_DIGITS: Final = re.compile(r"[\s().\-\u2010-\u2015/_+]")
+_BETWEEN_DIGITS: Final = re.compile(r"[\W_]+")
 _ADDRESS: Final = re.compile(r"@|\b(?:sips?|tel):", re.IGNORECASE)
+_MASKED: Final = "*******"
 _PERSONAL_WORDS: Final = ("phone", "msisdn", "e164")
 
 
@@ -37,7 +38,8 @@ def allowed_keys(field: str, keys: object) -> tuple[str, ...]:
     for key in cast("Iterable[object]", keys):
         why = _refused(key)
         if why is not None:
-            raise ConfigurationError(field, key, why)
+            is_number = isinstance(key, str) and names_a_person(key)
+            raise ConfigurationError(field, _MASKED if is_number else key, why)
         found[str(key)] = None
     return tuple(found)
 
@@ -57,7 +59,7 @@ def parse_baggage(header: str, keys: Collection[str]) -> dict[str, str]:
     for member in header.split(",", _MAX_MEMBERS)[:_MAX_MEMBERS]:
         key, _, value = member.partition(";")[0].partition("=")
         key, text = key.strip(" \t"), unquote(value.strip(" \t"))
-        if key in keys and key not in found and _is_clean(text):
+        if key in keys and key not in found and is_clean(text):
             found[key] = text
     return found
 
@@ -66,7 +68,7 @@ def _sendable(key: object, value: object) -> str | None:
     if not isinstance(value, (str, int, float)):
         return None
     text, refused = str(value), _refused(key) is not None
-    if not refused and _is_clean(text):
+    if not refused and is_clean(text):
         return text
     warn_once(
         f"propagation.baggage:{'' if refused else key}",
@@ -77,20 +79,21 @@ def _sendable(key: object, value: object) -> str | None:
     return None
 
 
-def _is_clean(text: str) -> bool:
+def is_clean(text: str) -> bool:
+    """Whether a value may go out: printable, not too long, and no number or address."""
     return (
         0 < len(text) <= _MAX_VALUE
         and not _NOT_PRINTABLE.search(text)
-        and not _names_a_person(text)
-        and not _names_a_person(unquote(text))
+        and not names_a_person(text)
+        and not names_a_person(unquote(text))
     )
 
 
-def _names_a_person(text: str) -> bool:
+def names_a_person(text: str) -> bool:
     """Whether it looks like a phone number, or like an address of somebody.
 
-    Seven digits of any script, also with blanks, dots, dashes or brackets between them. That takes
-    dates and IP addresses too: they have no place in a SIP header of ours.
+    Seven digits of any script, whatever stands between them but letters. That takes dates and IP
+    addresses too: they have no place in a SIP header of ours.
     """
     plain = unicodedata.normalize("NFKC", text)
     return bool(_ADDRESS.search(plain) or _MANY_DIGITS.search(_BETWEEN_DIGITS.sub("", plain)))
@@ -105,6 +108,6 @@ def _refused(key: object) -> str | None:
     lower = key.lower()
     if personal or "pii" in lower.split(".") or any(word in lower for word in _PERSONAL_WORDS):
         return "it may hold a phone number; leave it out"
-    if _names_a_person(key):
+    if names_a_person(key):
         return "it looks like a phone number; leave it out"
     return None
