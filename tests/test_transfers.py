@@ -33,6 +33,7 @@ from trunktrace.livekit.demo.agent import _session as demo_session
 from trunktrace.livekit.demo.conversation import Conversation, Line, Turn
 from trunktrace.livekit.demo.llm import ScriptedLLM
 from trunktrace.livekit.demo.phone import Ear, Mouth
+from trunktrace.livekit.job import current_job
 from trunktrace.metrics import CallMetrics
 from trunktrace.registry import calls
 
@@ -424,6 +425,30 @@ async def test_a_session_that_the_users_task_has_started_leaves_it_with_the_call
         await warm.hang_up()
         assert trunktrace.current_call() is callers
         pipe.tracer.start_span("later").end()
+
+    warm = await Warm(pipe).run(story)
+    assert has(warm.pipe.named("later"), CALLERS)
+
+
+async def test_a_session_that_leaves_no_span_leaves_the_users_task_with_the_caller(pipe):
+    """As in livekit-agents 1.2: what the task does next is not below the consultation's root."""
+
+    class Session:
+        def once(self, *_: Any) -> None:
+            """Nobody closes it."""
+
+    async def start() -> None:
+        """Leaves no span current."""
+
+    async def story(warm: Warm) -> None:
+        before = trace.get_current_span()
+        job = current_job()
+        assert job is not None
+        consult = job.consults.in_room(warm.elsewhere)
+        await consult.run(Session(), start, (), {})
+        assert trace.get_current_span() is before
+        pipe.tracer.start_span("later").end()
+        consult.end()
 
     warm = await Warm(pipe).run(story)
     assert has(warm.pipe.named("later"), CALLERS)

@@ -21,10 +21,21 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 import trunktrace
 from trunktrace.diagnosis.story import Story
+from trunktrace.guard import reraising
 from trunktrace.livekit.refer import ending_of_answer
 from trunktrace.voice.measures import measures_of
 
-from .behaviour.fakejob import CALLER, REASON, Context, Job, Room, caller, settle
+from .behaviour.fakejob import (
+    CALLER,
+    OUTBOUND,
+    REASON,
+    Context,
+    Job,
+    Participant,
+    Room,
+    caller,
+    settle,
+)
 from .behaviour.kit import CARRIER, CODE, DIRECTION, ROUTE, Pipeline
 
 NUMBER = "+15552223333"
@@ -170,13 +181,68 @@ async def test_a_transfer_that_went_through_is_a_client_span_of_the_call():
         CARRIER: "telnyx",
         ROUTE: "us-east/primary",
         "trunk.region": "us1",
+        "trunk.id": "ST_in",
         DIRECTION: "inbound",
+        "sip.caller.number": "+1*******34",
+        "sip.callee.number": "+44*******18",
         "sip.refer.target": "+1*******33",
         "voice_agent.transfer.to": "human",
         "voice_agent.transfer.result": "completed",
     }
     assert held.counted == [("human", "completed")]
     held.is_untouched()
+
+
+async def test_the_transfer_of_a_colleague_is_none_of_the_callers():
+    """Another leg of the caller's room is sent on: the span is that leg's, nothing is counted."""
+
+    async def ask(ctx: Any, client: api.LiveKitAPI) -> Any:
+        ctx.room.join(Participant("colleague", OUTBOUND | {"sip.callID": "SCL_2"}))
+        await settle()
+        return await client.sip.transfer_sip_participant(
+            api.TransferSIPParticipantRequest(
+                room_name=ctx.room.name,
+                participant_identity="colleague",
+                transfer_to=f"tel:{NUMBER}",
+            )
+        )
+
+    held = await Transferred().run(answers(sip_proto.TransferSIPParticipantResponse()), ask)
+    assert held.said[DIRECTION] == "outbound"
+    assert held.said["trunk.id"] == OUTBOUND["sip.trunkID"]
+    assert held.said["livekit.sip.call_id"] == "SCL_2"
+    assert held.said.get(CARRIER) != "telnyx"
+    assert held.said["voice_agent.transfer.result"] == "completed"
+    assert held.counted == []
+    held.is_untouched()
+
+
+async def test_the_transfer_of_somebody_unknown_states_no_trunk():
+    """Nobody has seen that participant: what is known of the caller is not said of them."""
+
+    async def ask(ctx: Any, client: api.LiveKitAPI) -> Any:
+        return await client.sip.transfer_sip_participant(
+            api.TransferSIPParticipantRequest(
+                room_name=ctx.room.name, participant_identity="nobody", transfer_to=f"tel:{NUMBER}"
+            )
+        )
+
+    held = await Transferred().run(refuses(404, "not_found", "participant does not exist"), ask)
+    assert not {CARRIER, ROUTE, DIRECTION, "trunk.id"} & held.said.keys()
+    assert held.counted == []
+
+
+async def test_a_provider_that_gives_no_tracer_stops_no_transfer(monkeypatch: pytest.MonkeyPatch):
+    """The user's transfer is made, and its answer passes; only the span is missing."""
+
+    def broken(_: Any) -> Any:
+        raise RuntimeError("no tracer today")
+
+    monkeypatch.setattr("trunktrace.livekit.job.JobCall.tracer", broken)
+    with reraising(value=False):
+        held = await Transferred().run(answers(sip_proto.TransferSIPParticipantResponse()))
+    assert held.raised is None
+    assert held.answer is not None
 
 
 @pytest.mark.parametrize(
@@ -273,8 +339,8 @@ REFUSALS = {
     ),
     "the API gives no answer in time": (
         refuses(408, "deadline_exceeded", "request timed out"),
-        "timeout",
-        {},
+        "ServerError",
+        {"sip.call.outcome": "failed", "sip.call.outcome_detail": "api"},
     ),
     "no bridge": (
         refuses(503, "unavailable", "no response from servers"),

@@ -104,9 +104,14 @@ class Consult:
                 otel_context.detach(token)
                 self._not_started()
             raise
-        # LiveKit leaves the session's span current in the task that has started it. What that
-        # task does next, once the session is closed, is about the caller again.
-        otel_context.attach(otel_context.set_value(CALL_KEY, before))
+        # LiveKit leaves the session's span current in the task that has started it; where it does
+        # not (livekit-agents 1.2), our root would stay so. What that task does next, once the
+        # session is closed, is about the caller again.
+        with swallowing("consult.started"):
+            if trace.get_current_span() is self.call.root:
+                otel_context.detach(token)
+            else:
+                otel_context.attach(otel_context.set_value(CALL_KEY, before))
         return answer
 
     def context(self) -> otel_context.Context:

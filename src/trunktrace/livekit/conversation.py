@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from trunktrace.clock import clock
+from trunktrace.facts import CallFacts
 from trunktrace.guard import guarded, swallowing
 from trunktrace.livekit import refer
 from trunktrace.livekit.consult import Consult, within
@@ -38,20 +39,25 @@ def session_starts(session: Any, job: JobCall, room: Any) -> Consult | None:
 
 
 async def transfer_asked(wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
-    """`SipService.transfer_sip_participant`: a SIP REFER of the call in the room that it names."""
+    """`SipService.transfer_sip_participant`: a SIP REFER of a leg of the room that it names.
+
+    Only where that leg is the call is it a transfer of the call.
+    """
     job = current_job()
     request = args[0] if args else kwargs.get("transfer")
     if job is None or request is None:
         return await wrapped(*args, **kwargs)
     observer, call = job.at(getattr(request, "room_name", ""))
+    other: CallFacts | None = None
     with swallowing("conversation.transfer"):
         observer.transferring(request)
+        other = observer.other_leg(getattr(request, "participant_identity", ""))
 
     async def send() -> Any:
         return await wrapped(*args, **kwargs)
 
     with within(call):
-        return await refer.transfer(call, job.tracer(), job.settings.redaction, request, send)
+        return await refer.transfer(call, job.tracer, job.settings.redaction, request, send, other)
 
 
 async def participant_moves(wrapped: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:

@@ -16,11 +16,12 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from trunktrace import conventions as c
 from trunktrace.belief import Value
 from trunktrace.clock import clock
+from trunktrace.facts import CallFacts
 from trunktrace.guard import guarded
 from trunktrace.livecall import LiveCall
 from trunktrace.livekit.failures import failure_of_error, sip_answer
 from trunktrace.merge import RESULT_KEYS
-from trunktrace.redaction import Redaction, scrub
+from trunktrace.redaction import RedactedNumber, Redaction, scrub
 from trunktrace.sip.codes import FinalCode, meaning_of, unanswered
 from trunktrace.timeline import Mark
 from trunktrace.voice.transfers import transferred_to
@@ -31,6 +32,15 @@ OTHER: Final = "_OTHER"
 _FIRST_FAILURE: Final = 300
 _OWN: Final = RESULT_KEYS | {c.TRUNK_FAULT, c.RTP_LOSS_RATIO, c.RTP_LOSS_METHOD}
 """Facts of the call that the span does not take over: it has its own, or none."""
+
+_OF_THE_LEG: Final = (
+    c.TRUNK_ID,
+    c.SIP_CALLER_NUMBER,
+    c.SIP_CALLER_HASH,
+    c.SIP_CALLEE_NUMBER,
+    c.SIP_CALLEE_HASH,
+)
+"""Facts of the call that no other span of it has: whom it transfers, and over which trunk."""
 
 _UNBLAMED: Final = frozenset({405, 481, 491, 501, 603})
 """Answers to the REFER itself as well, which in the table of INVITEs are somebody's fault: here
@@ -59,14 +69,18 @@ class Ending:
 
 async def transfer(
     call: LiveCall,
-    tracer: Tracer,
+    tracer: Callable[[], Tracer],
     redaction: Redaction,
     request: Any,
     send: Callable[[], Awaitable[Any]],
+    other: CallFacts | None = None,
 ) -> Any:
-    """Send the request, and say what becomes of it; its answer and exceptions pass unchanged."""
-    target = str(getattr(request, "transfer_to", "") or "")
-    refer = _started(call, tracer, redaction, target)
+    """Send the request, and say what becomes of it; its answer and exceptions pass unchanged.
+
+    `other` is what is known of the participant that is transferred where that is another leg of
+    the room: then it is no transfer of the call. None where it is the call's own.
+    """
+    refer = _started(call, tracer, redaction, request, other)
     if refer is None:
         return await send()
     try:
@@ -82,47 +96,68 @@ async def transfer(
 
 
 @guarded
-def _started(call: LiveCall, tracer: Tracer, redaction: Redaction, target: str) -> _Refer:
-    return _Refer(call, tracer, redaction, target)
+def _started(
+    call: LiveCall,
+    tracer: Callable[[], Tracer],
+    redaction: Redaction,
+    request: Any,
+    other: CallFacts | None,
+) -> _Refer:
+    target = str(getattr(request, "transfer_to", "") or "")
+    return _Refer(call, tracer(), redaction.number(target), transferred_to(target), other)
 
 
 class _Refer:
     """A transfer from the request on; ended once."""
 
-    def __init__(self, call: LiveCall, tracer: Tracer, redaction: Redaction, target: str) -> None:
+    def __init__(
+        self,
+        call: LiveCall,
+        tracer: Tracer,
+        target: RedactedNumber | None,
+        to: str,
+        other: CallFacts | None,
+    ) -> None:
         self._call = call
+        self._other = other
         self._start_ns = clock.now_ns()
-        self._to = transferred_to(target)
+        self._to = to
         self.span: Span = tracer.start_span(
             c.SPAN_REFER, kind=SpanKind.CLIENT, start_time=self._start_ns
         )
-        shown = redaction.number(target)
         if self.span.is_recording():
-            self.span.set_attributes({**_facts_of(call), c.VOICE_AGENT_TRANSFER_TO: self._to})
-            if shown is not None:
-                self.span.set_attribute(c.SIP_REFER_TARGET, shown.masked)
+            self.span.set_attributes({**self._facts(), c.VOICE_AGENT_TRANSFER_TO: to})
+            if target is not None:
+                self.span.set_attribute(c.SIP_REFER_TARGET, target.masked)
 
     @guarded
     def end(self, ending: Ending, raised: str | None = None) -> None:
         """`raised` is the class of what the request raised, None where it returned."""
         end_ns = clock.now_ns()
-        self._mark(ending, end_ns)
+        try:
+            self._mark(ending, end_ns)
+            if self.span.is_recording():
+                self._tell(ending, raised, end_ns)
+        finally:
+            self.span.end(end_time=end_ns)
+
+    def _tell(self, ending: Ending, raised: str | None, end_ns: int) -> None:
         span = self.span
-        if not span.is_recording():
-            return
-        span.set_attributes({**_facts_of(self._call), **_stated(ending, self._call)})
+        span.set_attributes({**self._facts(), **_stated(ending, self._call)})
         views = self._call.spans.views
-        if views and c.RTP_LOSS_RATIO in views[0].keys:
+        if self._other is None and views and c.RTP_LOSS_RATIO in views[0].keys:
             own = span.get_span_context().span_id
             loss = self._call.loss_of(c.SPAN_REFER, own, self._start_ns, end_ns)
             span.set_attributes(dict(loss))
         if ending.done is False:
             span.set_status(StatusCode.ERROR)
             span.set_attribute(c.ERROR_TYPE, _error_type(ending, raised))
-        span.end(end_time=end_ns)
+
+    def _facts(self) -> dict[str, Value]:
+        return _facts_of(self._call) if self._other is None else _facts_beside(self._other)
 
     def _mark(self, ending: Ending, end_ns: int) -> None:
-        if ending.done is not None:
+        if ending.done is not None and self._other is None:
             result = "ok" if ending.done else "failed"
             mark_transfer(self._call, f"{self._to}:{result}", self._start_ns / 1e9, end_ns / 1e9)
 
@@ -193,10 +228,16 @@ def _enum(message: Any, field: str) -> str | None:
 
 
 def _facts_of(call: LiveCall) -> dict[str, Value]:
-    """What any span of the call inherits, but the call's own answer and loss."""
+    """What any span of the call inherits but its answer and its loss; its trunk id and numbers."""
     views = call.spans.views
     inherited: Mapping[str, Value] = views[0].snapshot if views else {}
-    return {key: value for key, value in inherited.items() if key not in _OWN}
+    known = call.attributes
+    facts = {key: value for key, value in inherited.items() if key not in _OWN}
+    return facts | {key: known[key] for key in _OF_THE_LEG if key in known}
+
+
+def _facts_beside(leg: CallFacts) -> dict[str, Value]:
+    return {key: value for key, value in leg.attributes().items() if key not in _OWN}
 
 
 def _stated(ending: Ending, call: LiveCall) -> dict[str, Value]:
