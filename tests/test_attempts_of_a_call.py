@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunktrace.diagnosis.attempts import facts_of, failover_facts
+from trunktrace.diagnosis.attempts import attempts_of, facts_of, failover_facts
 from trunktrace.diagnosis.runs import path_of, runs_of
 from trunktrace.diagnosis.story import Story
 from trunktrace.evidence import MOST_ATTEMPTS, Evidence
+from trunktrace.facts import Observation
 from trunktrace.timeline import Attempt
 
 ENDS = ({"status_code": 503}, {"status_code": 200}, {"failure": "timeout"}, {})
@@ -149,3 +150,16 @@ def test_a_long_path_is_cut_after_a_step():
     assert len(path) <= 255
     assert path.startswith("alpha:503>alpha:503>")
     assert path.endswith("alpha:503>...")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_invite_beside_the_call_stays_beside_it(order: int) -> None:
+    """One source tells that it is; the other, which may come first, does not know."""
+    known = Attempt(start=1.0, livekit_call_id="SCL_1")
+    told = [
+        Observation(source="livekit", attempts=(replace(known, aside=True),)),
+        Observation(source="livekit-sip", attempts=(replace(known, status_code=486),)),
+    ]
+    (attempt,) = attempts_of(told[::order])
+    assert attempt.aside
+    assert attempt.status_code == 486

@@ -231,7 +231,7 @@ FINAL = [
     (486, "Busy Here", "busy", "callee"),
     (503, "Service Unavailable", "congestion", "carrier"),
     (404, "Not Found", "invalid_number", None),
-    (603, "Decline", "rejected", "callee"),
+    (603, "Decline", "rejected", None),
     (487, "Request Terminated", "canceled", "caller"),
     (407, "Proxy Authentication Required", "failed", "operator"),
 ]
@@ -268,6 +268,9 @@ ERRORS = [
     ("invalid_argument", "missing room name", 400, "failed", None, "ServerError"),
     ("not_found", "requested sip trunk does not exist", 404, "failed", None, "ServerError"),
     ("permission_denied", "permissions denied", 403, "failed", None, "ServerError"),
+    ("deadline_exceeded", "request timed out", 408, "failed", None, "ServerError"),
+    ("unknown", "context deadline exceeded", 500, "failed", None, "ServerError"),
+    ("unauthenticated", "invalid API key", 401, "failed", None, "ServerError"),
 ]
 
 

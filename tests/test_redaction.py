@@ -19,6 +19,7 @@ from trunktrace import Redaction
 from trunktrace.errors import ConfigurationError
 from trunktrace.redaction import MASKED, scrub, secrets_of
 from trunktrace.redaction.addresses import calling_code
+from trunktrace.redaction.text import Scrubber
 
 KEY = "0123456789abcdef"
 
@@ -514,3 +515,25 @@ def test_hostile_text_takes_no_long_time(text: str) -> None:
     Redaction().number(text)
     Redaction().call_id(text)
     assert time.process_time() - started < 0.5
+
+
+def test_many_secrets_take_no_more_time_each_than_few() -> None:
+    """A job that dials on and on has hundreds: counted in looks, from one size to the tenfold."""
+
+    def looks(count: int) -> int:
+        secrets = secrets_of(*(f"+1415{number:07d}" for number in range(count)))
+        seen = [0]
+
+        def look(frame: object, event: str, argument: object) -> None:
+            del frame, event, argument
+            seen[0] += 1
+
+        sys.setprofile(look)
+        try:
+            Scrubber(secrets).text("to +14150000001")
+        finally:
+            sys.setprofile(None)
+        return seen[0]
+
+    few, many = looks(50), looks(500)
+    assert many < 15 * few

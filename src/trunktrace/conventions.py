@@ -141,7 +141,7 @@ SPAN_CALL: Final = "sip.call"
 SPAN_INVITE: Final = "sip.invite"
 SPAN_REFER: Final = "sip.refer"
 SPAN_RECORD: Final = "trunk.record"
-SIP_ATTEMPT_NUMBER: Final = _define("sip.attempt.number", "int", "span", "on `sip.invite`: which INVITE of the call this was, counted from 1", source="livekit")
+SIP_ATTEMPT_NUMBER: Final = _define("sip.attempt.number", "int", "span", "on `sip.invite`: which INVITE of the call this was, those beside it too, counted from 1", source="livekit")
 SIP_ATTEMPT_PROGRESS: Final = _define("sip.attempt.progress", "boolean", "span", "on `sip.invite`: whether a 18x came before the final answer: progress, not proof of ringing; absent where nobody saw the participant, or its end came before the room could tell", source="livekit")
 SIP_RETRY_AFTER_MS: Final = _define("sip.retry_after_ms", "double", "span", "on `sip.invite`: Retry-After (RFC 3261, 20.33), where a source states it", unit="ms")
 SIP_REFER_TARGET: Final = _define("sip.refer.target", "string", "span", "on `sip.refer`: whom the caller was sent to: country code and last two digits; what is not E.164 is masked whole", privacy="masked", source="livekit")

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
@@ -62,7 +63,8 @@ class SharedTrace:
             return None
         if span.context is not None:
             if len(self.members) >= MOST_MEMBERS:
-                self.members.pop(next(iter(self.members)))
+                with suppress(RuntimeError, StopIteration):  # another thread was quicker
+                    self.members.pop(next(iter(self.members)), None)
             self.members[span.context.span_id] = call
         return None if call.finished else call
 

@@ -79,7 +79,12 @@ def _joined(known: Attempt, more: Attempt) -> Attempt:
         for item in fields(Attempt)
         if getattr(known, item.name) is None
     }
-    both = replace(known, **added, own_cancel=known.own_cancel or more.own_cancel)
+    both = replace(
+        known,
+        **added,
+        own_cancel=known.own_cancel or more.own_cancel,
+        aside=known.aside or more.aside,
+    )
     if both.failure == "no_response" and both.status_code == _WAITED_IN_VAIN:
         return replace(both, status_code=None, reason=None)
     return replace(both, failure=None) if both.status_code is not None else both

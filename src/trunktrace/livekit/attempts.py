@@ -26,7 +26,7 @@ from trunktrace.livekit.invite import Invite, start_span
 from trunktrace.livekit.whose import CALL_ID, invite_of, is_other
 from trunktrace.redaction import Redaction, scrub
 from trunktrace.sip import participant as sip
-from trunktrace.sip.legs import Leg
+from trunktrace.sip.legs import Leg, oldest_of
 from trunktrace.sip.retry_after import retry_after_in
 from trunktrace.timeline import Attempt
 
@@ -144,6 +144,8 @@ class Attempts:
         if found is not None:
             self._late = [one for one in self._late if one is not found]
             self._by_leg[leg] = found
+            for former in oldest_of(one for one, of in self._by_leg.items() if of.is_over):
+                del self._by_leg[former]
             found.leg = leg
             leg.invited_at = found.attempt.start
         return found
@@ -238,6 +240,13 @@ class Attempts:
         invite.end(attempt, error, self._later_known(invite))
         if leg is None and attempt.failure in MAY_GO_ON:
             self._late = [*self._late, invite][-_MOST_OPEN:]
+        else:
+            invite.former = frozenset()
+        self.amended(invite, attempt)
+
+    def amended(self, invite: Invite, attempt: Attempt) -> None:
+        """Tell the call what is known of an attempt that has ended; it may be more than before."""
+        invite.attempt = attempt
         self._call.note_attempt(attempt)
         if not attempt.aside:
             self._call.annotate(failover_facts(self._call.story().attempts))

@@ -200,7 +200,8 @@ def context_of(job: JobCall) -> otel_context.Context:
     context = otel_context.set_value(_JOB_KEY, job, otel_context.set_value(CALL_KEY, job.call))
     if not job.settings.tool_baggage:
         return context
-    tool_baggage.install()
+    with swallowing("job.tool_baggage"):  # asks the propagators that somebody else has set
+        tool_baggage.install()
     return otel_context.set_value(ALLOWED_KEY, job.settings.tool_baggage, context)
 
 

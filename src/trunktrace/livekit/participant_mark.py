@@ -25,19 +25,18 @@ class ParticipantMark:
     def __init__(self, call: LiveCall) -> None:
         self._call = call
         self.write: Write | None = None
-        self._asked: set[Leg] = set()
         self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def of_leg(self, leg: Leg) -> None:
         """Have an inbound leg marked, in the background."""
         root = self._call.root
-        if self.write is None or root is None or leg.is_over or leg in self._asked:
+        if self.write is None or root is None or leg.is_over or leg.trace_asked:
             return
         value = write_headers(root.get_span_context()).get(names.X_TRACEPARENT)
         if leg.direction != "inbound" or value is None:
             return
-        self._asked.add(leg)
+        leg.trace_asked = True
         task = asyncio.get_running_loop().create_task(
             _bounded(self.write, leg.identity, value), context=self._context
         )

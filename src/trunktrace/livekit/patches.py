@@ -21,6 +21,7 @@ from trunktrace.export import environment, meters
 from trunktrace.guard import swallowing, warn_once
 from trunktrace.livekit import conversation, listening, pickling, providers, requests
 from trunktrace.livekit.consult import within
+from trunktrace.livekit.identities import identities
 from trunktrace.livekit.job import current_job, observer_of_session
 from trunktrace.livekit.settings import Settings
 from trunktrace.voice import corrections
@@ -68,6 +69,8 @@ async def _create_sip_participant(
 ) -> Any:
     job = current_job()
     request = args[0] if args else kwargs.get("create")
+    with swallowing("patches.asked_for"):
+        identities.asked_for(request)
     if job is None or request is None or requests.is_observed():
         return await wrapped(*args, **kwargs)
 

@@ -40,7 +40,9 @@ def _below(span: Span) -> Generator[None, None, None]:
     """What is traced in this block, as the HTTP request, is part of the attempt."""
     tokens: list[Token[Context]] = []
     with swallowing("requests.attach"):
-        tokens.append(context.attach(trace.set_span_in_context(span)))
+        # Below a span that could not be made the request would be the root of a trace of its own.
+        if span.get_span_context().is_valid:
+            tokens.append(context.attach(trace.set_span_in_context(span)))
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from opentelemetry import trace
 from trunktrace import conventions as c
 from trunktrace.clock import clock
 from trunktrace.directory import Directory
+from trunktrace.facts import CallFacts
 from trunktrace.guard import guarded, warn_once
 from trunktrace.livecall import LiveCall
 from trunktrace.livekit.asked import Request
@@ -24,8 +25,9 @@ from trunktrace.livekit.trace_headers import TraceHeaders
 from trunktrace.livekit.whose import CALL_ID, is_other
 from trunktrace.registry import calls
 from trunktrace.sip import participant as sip
-from trunktrace.sip.legs import Leg
+from trunktrace.sip.legs import Leg, oldest_of
 from trunktrace.sources.livekit.identity import identities_differ
+from trunktrace.timeline import Attempt
 
 SOURCE: Final = "livekit"
 _ANSWERED: Final = 200
@@ -198,6 +200,11 @@ class RoomObserver:
         self._call.conclude(may_go_on=True)
 
     @guarded
+    def dial_amended(self, invite: Invite, attempt: Attempt) -> None:
+        """More is known of an attempt than when its span ended; the call takes it."""
+        self._dials.amended(invite, attempt)
+
+    @guarded
     def over(self) -> None:
         """Nothing more will be heard of attempts that are still open."""
         self._dials.over()
@@ -216,6 +223,15 @@ class RoomObserver:
         """Identity of the participant that is the call; None while there is none."""
         return None if self._choice.leg is None else self._choice.leg.identity
 
+    def other_leg(self, identity: str) -> CallFacts | None:
+        """What is known of the participant of that name; None if it is the call, or may be."""
+        mine, leg = self._choice.leg, self._legs.get(identity)
+        if not identity or leg is mine or (mine is not None and identity == mine.identity):
+            return None
+        if leg is None:
+            return CallFacts()
+        return leg_facts(leg, self.naming.directory, self._settings.redaction)
+
     def _is_room(self, name: str) -> bool:
         own = getattr(self._room, "name", "") or self._room_name
         return not name or not isinstance(own, str) or not own or name == own
@@ -231,7 +247,11 @@ class RoomObserver:
         call_id = participant.attributes.get(CALL_ID)
         if leg is None or leg.disconnected or is_other(leg, call_id):
             leg = Leg(participant.identity, str(participant.name or ""), clock.now_s())
-            self._legs[participant.identity] = leg
+            self._legs.pop(leg.identity, None)
+            self._legs[leg.identity] = leg
+            for former in oldest_of(self._legs.values()):
+                if former is not self._choice.leg:
+                    del self._legs[former.identity]
         leg.take(participant.attributes)
         invite = self._dials.seen(leg)
         self._choose(leg, invite)

@@ -23,6 +23,8 @@ from trunktrace.redaction.addresses import (
 MIN_SECRET_CHARACTERS: Final = 4
 _MIN_DIGITS: Final = 7
 _MANY: Final = 2048
+_LARGE: Final = 128
+"""A call with more secrets has dialled many numbers. Each makes another set, soon out of use."""
 _SEPARATORS: Final = ASCII_SEPARATORS.encode()
 
 _NUMBER: Final = re.compile(r"\+?[0-9]+")
@@ -86,9 +88,18 @@ def scrub(text: str, secrets: Collection[str]) -> str:
     return scrubber_for(frozenset(secrets)).text(text)
 
 
-@lru_cache(maxsize=256)
 def scrubber_for(secrets: frozenset[str]) -> Scrubber:
     """The scrubber of one call, made once for each set of secrets."""
+    return _large(secrets) if len(secrets) > _LARGE else _small(secrets)
+
+
+@lru_cache(maxsize=256)
+def _small(secrets: frozenset[str]) -> Scrubber:
+    return Scrubber(secrets)
+
+
+@lru_cache(maxsize=8)
+def _large(secrets: frozenset[str]) -> Scrubber:
     return Scrubber(secrets)
 
 
@@ -105,17 +116,22 @@ class Scrubber:
         forms = {form for form in secrets if len(form) >= MIN_SECRET_CHARACTERS}
         squeezed = {form: form.translate(SQUEEZE) for form in forms}
         cores = {found[1] for form in squeezed.values() if (found := _CORE.fullmatch(form))}
+        lengths = sorted({len(core) for core in cores})
         self._cores = sorted(cores, key=len, reverse=True)
-        self._digits = re.compile("|".join(self._cores))
         # A text that holds a long form holds the short one in it.
-        shortest = [one for one in cores if not any(o in one for o in cores if o != one)]
-        self._probes = [core.encode() for core in shortest]
+        self._probes = [
+            core.encode()
+            for core in cores
+            if not _holds_any(core, cores, [one for one in lengths if one < len(core)])
+        ]
         self._words = [
             form
             for form in sorted(forms, key=len, reverse=True)
-            if not any(core in squeezed[form] for core in shortest)
+            if not _holds_any(squeezed[form], cores, lengths)
         ]
-        self._word_pattern = _word_pattern(self._words)
+        # Made once something is to be masked: a job that dials on and on has many sets of secrets.
+        self._digits: re.Pattern[str] | None = None
+        self._word_pattern: re.Pattern[str] | None = None
         self._clean_keys: set[str] = set()
 
     def may_change(self, text: str) -> bool:
@@ -129,6 +145,8 @@ class Scrubber:
         if self._may_hold_digits(text):
             text = self._mask_digits(text)
         if self._words and any(word in text for word in self._words):
+            if self._word_pattern is None:
+                self._word_pattern = _word_pattern(self._words)
             text = self._word_pattern.sub(MASKED, text)
         return text
 
@@ -170,6 +188,8 @@ class Scrubber:
 
     def _mask_digits(self, text: str) -> str:
         squeezed = text.translate(SQUEEZE)
+        if self._digits is None:
+            self._digits = re.compile("|".join(self._cores))
         if not self._digits.search(squeezed):
             return text
         # Characters of `text` are gone from `squeezed`: where each of the others stood.
@@ -187,6 +207,19 @@ class Scrubber:
             parts += (text[done:start], mask)
             done = places[last] + 1
         return "".join((*parts, text[done:]))
+
+
+def _holds_any(text: str, cores: Collection[str], lengths: Iterable[int]) -> bool:
+    """Whether one of `cores`, each of one of these lengths, stands in the text.
+
+    The time that it takes depends on how many lengths there are, and not on how many cores.
+    """
+    return any(
+        run[at : at + length] in cores
+        for run in _RUN.findall(text)
+        for length in lengths
+        for at in range(len(run) - length + 1)
+    )
 
 
 def _may_signal(text: str) -> bool:

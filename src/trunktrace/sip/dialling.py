@@ -13,9 +13,12 @@ from typing import Final
 _STATUS: Final = re.compile(r"sip status: ([2-6]\d\d)(?::\s*([^\r\n]{0,200}))?")
 _LONGEST: Final = 1024
 
+_RPC_DEADLINE: Final = "context deadline exceeded"
+"""In the API's words: a server of LiveKit's did not hear from another in time."""
+
 _TEXTS: Final = (
     ("sip request timed out", "timeout"),
-    ("context deadline exceeded", "timeout"),
+    (_RPC_DEADLINE, "timeout"),
     ("transaction failed to complete (0 ", "no_response"),
     ("transaction failed to complete", "transport"),
     ("transaction terminated", "transport"),
@@ -33,11 +36,11 @@ _TEXTS: Final = (
 
 _CODES: Final = {
     "unavailable": "no_bridge",
-    "deadline_exceeded": "timeout",
+    "deadline_exceeded": "client_error",
     "canceled": "canceled",
-    "unauthenticated": "auth",
 }
-"""Twirp codes, where the text does not say more."""
+"""Twirp codes, where the text does not say more. `unauthenticated` is none: there the API's key was
+refused, and there was no SIP challenge."""
 
 CLIENT_ERRORS: Final = frozenset(
     {
@@ -84,9 +87,10 @@ def failure_of(*, kind: str, code: str | None, text: str) -> str:
     """Why a dial request that gave no SIP code failed, as in `Attempt.failure`.
 
     `kind` is the exception's class, `code` its Twirp code, `text` its message. `client_error` where
-    the request itself was lost, `other` where none of them says why.
+    the request itself was lost, or its answer between LiveKit's own servers: what became of the
+    INVITE is not known. `other` where none of them says why.
     """
-    if kind in CLIENT_ERRORS:
+    if kind in CLIENT_ERRORS or _RPC_DEADLINE in text[:_LONGEST].lower():
         return "client_error"
     if kind == "CancelledError":
         return "canceled"

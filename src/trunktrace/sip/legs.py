@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from trunktrace.sip.participant import direction_of, state_of
 
 MOST_LATE_S = 5.0
 """An inbound participant that joins later than this after the room was made did not make it, so
 the room's creation says nothing about its INVITE."""
+
+_MOST_GONE: Final = 64
+"""A job may dial on and on: so many of those that have left are remembered."""
 
 
 class Leg:
@@ -32,6 +36,7 @@ class Leg:
         "progress_at",
         "state",
         "told",
+        "trace_asked",
     )
 
     def __init__(self, identity: str, name: str, now_s: float) -> None:
@@ -52,6 +57,8 @@ class Leg:
         # Its INVITE has failed. The exception says so before the room says that it has left.
         self.failed = False
         self.headers_asked = False
+        # Our trace is being written on it, or has been.
+        self.trace_asked = False
         self.told = False
         # The marks that the call has of it.
         self.marked: set[str] = set()
@@ -123,3 +130,8 @@ class Leg:
             for name, (start, end) in spans.items()
             if start is not None and end is not None and end >= start
         }
+
+
+def oldest_of(legs: Iterable[Leg]) -> Sequence[Leg]:
+    """Those of the legs, in their order, that have left so many legs ago that nobody asks again."""
+    return [leg for leg in legs if leg.disconnected][:-_MOST_GONE]

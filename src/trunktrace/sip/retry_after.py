@@ -30,6 +30,7 @@ def retry_after_in(metadata: object, attributes: Mapping[str, str]) -> float | N
     """
     if isinstance(metadata, Mapping):
         for name, value in cast("Mapping[object, object]", metadata).items():
-            if isinstance(name, str) and name.lower() in _NAMES:
-                return retry_after_s(value)
+            told = retry_after_s(value)
+            if isinstance(name, str) and name.lower() in _NAMES and told is not None:
+                return told
     return retry_after_s(attributes.get(_ATTRIBUTE))
