@@ -1,0 +1,1 @@
+"""Hostile tests of outbound calls, from the words of the requirement alone."""
