@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from trunktrace import conventions as c
@@ -20,6 +19,7 @@ from trunktrace.facts import CallFacts
 from trunktrace.guard import guarded
 from trunktrace.livecall import LiveCall
 from trunktrace.livekit.failures import failure_of_error, sip_answer
+from trunktrace.livekit.requests import below
 from trunktrace.merge import RESULT_KEYS
 from trunktrace.redaction import RedactedNumber, Redaction, scrub
 from trunktrace.sip.codes import FinalCode, meaning_of, unanswered
@@ -84,9 +84,7 @@ async def transfer(
     if refer is None:
         return await send()
     try:
-        with trace.use_span(
-            refer.span, end_on_exit=False, record_exception=False, set_status_on_exception=False
-        ):
+        with below(refer.span):
             answer = await send()
     except BaseException as error:
         refer.end(ending_of_error(error), type(error).__qualname__)

@@ -36,8 +36,8 @@ def observed_here() -> Generator[None, None, None]:
 
 
 @contextmanager
-def _below(span: Span) -> Generator[None, None, None]:
-    """What is traced in this block, as the HTTP request, is part of the attempt."""
+def below(span: Span) -> Generator[None, None, None]:
+    """What is traced in this block, as the HTTP request, stands below `span`. Raises nothing."""
     tokens: list[Token[Context]] = []
     with swallowing("requests.attach"):
         # Below a span that could not be made the request would be the root of a trace of its own.
@@ -72,7 +72,7 @@ async def place(
     if invite is None:
         return await send(request), None
     try:
-        with _below(invite.span):
+        with below(invite.span):
             answer = await send(observer.headers.onto(request, invite))
     except BaseException as error:
         observer.dial_failed(invite, error)

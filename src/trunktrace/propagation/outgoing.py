@@ -17,7 +17,7 @@ from trunktrace.propagation.names import (
     X_BAGGAGE,
     X_TRACEPARENT,
 )
-from trunktrace.propagation.session_id import format_session_id
+from trunktrace.propagation.session_id import format_session_id, is_uuid4
 from trunktrace.propagation.small_baggage import format_baggage
 from trunktrace.propagation.traceparent import format_traceparent
 
@@ -35,7 +35,7 @@ def write_headers(
     """The headers that tell a SIP element our trace, by name; empty if there is nothing to tell.
 
     `X-Traceparent` if the span context is valid. With `session_id`, `Session-ID` (RFC 7989) with
-    the trace id as our half, if that is a UUIDv4: see `trunktrace.SessionIdGenerator`. `X-Baggage`
+    the trace id as our half, a UUID where `trunktrace.SessionIdGenerator` made it. `X-Baggage`
     with the values of `baggage`, in their order, without any that may name a person. A line of
     X-Traceparent has at most 150 bytes, all lines 320: X-Baggage is dropped first, then Session-ID,
     with a warning. Values are visible ASCII characters only.
@@ -43,17 +43,22 @@ def write_headers(
     headers: dict[str, str] = {}
     if span_context.is_valid:
         headers[X_TRACEPARENT] = format_traceparent(span_context)
-        if session_id and (value := format_session_id(span_context.trace_id)):
-            headers[SESSION_ID] = value
-        elif session_id:
-            warn_once(
-                "propagation.session_id",
-                "trunktrace sends no Session-ID: the trace id is no UUID as RFC 7989 asks. Make "
-                "your tracer provider with id_generator=trunktrace.SessionIdGenerator().",
-            )
+        if session_id:
+            headers[SESSION_ID] = format_session_id(span_context.trace_id)
+            _check_uuid(span_context.trace_id)
     if value := format_baggage(baggage):
         headers[X_BAGGAGE] = value
     return within(BUDGET_BYTES, headers)
+
+
+def _check_uuid(trace_id: int) -> None:
+    # SBCs take the 32 digits as they are; a strict one may make a Session-ID of its own instead.
+    if not is_uuid4(trace_id):
+        warn_once(
+            "propagation.session_id",
+            "trunktrace sends a Session-ID that is no UUID as RFC 7989 asks: the trace id is none. "
+            "Make your tracer provider with id_generator=trunktrace.SessionIdGenerator().",
+        )
 
 
 def within(budget: int, headers: Mapping[str, str]) -> dict[str, str]:

@@ -42,11 +42,11 @@ def parse_session_id(text: str) -> SessionId | None:
     return None if local is None and remote is None else SessionId(local, remote)
 
 
-def format_session_id(trace_id: int) -> str | None:
-    """The header of a first request, with the trace id as our half; None if that is no UUIDv4.
-
-    RFC 7989 section 4.1 allows a UUID of version 4 or 5; a random trace id can only be the former.
-    """
-    if uuid.UUID(int=trace_id).version != 4:  # None where the variant is another
-        return None
+def format_session_id(trace_id: int) -> str:
+    """The header of a first request, with the trace id as our half."""
     return f"{format_trace_id(trace_id)};remote={_NIL}"
+
+
+def is_uuid4(trace_id: int) -> bool:
+    """Whether a trace id is a UUID of version 4 as well, as RFC 7989 section 4.1 asks."""
+    return uuid.UUID(int=trace_id).version == 4  # None where the variant is another
