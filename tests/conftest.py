@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -33,3 +34,14 @@ def _no_call_left() -> Iterator[None]:
     left = len(calls)
     calls.clear()
     assert left == 0, f"{left} calls were left open by this test"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_left() -> Iterator[None]:
+    """What an agent of one test was configured with is not what another's untraced dial uses."""
+    module = sys.modules.get("trunktrace.livekit.pickling")
+    latest = None if module is None else module.registered.latest
+    yield
+    module = sys.modules.get("trunktrace.livekit.pickling")
+    if module is not None:
+        module.registered.latest = latest
