@@ -88,10 +88,18 @@ def test_without_a_directory_the_fix_is_told_once(placed: Placed) -> None:
 
 
 def test_a_header_that_livekit_did_not_map_is_fetched(placed: Placed) -> None:
-    """The directory trusts two headers on this trunk: exactly those are asked of the bridge."""
+    """The directory trusts two headers on this trunk: those are asked of the bridge, once.
+
+    With them, since it is asked anyway, those that may tell of the far end's trace; no others.
+    """
     _, truth = placed["instrument"]
-    asked = [json.loads(request) for request in truth.header_requests]
-    assert asked == [{"include": ["X-Carrier", "X-Route"]}]
+    (asked,) = [json.loads(request) for request in truth.header_requests]
+    wanted = asked["include"]
+    assert wanted[:2] == ["X-Carrier", "X-Route"]
+    assert set(wanted[2:]) == {
+        "X-Traceparent", "Traceparent", "X-Trace-ID", "X-Span-ID", "b3", "X-B3-TraceId",
+        "X-B3-SpanId", "X-B3-Sampled", "Session-ID",
+    }  # fmt: skip
     assert not [key for key in truth.attributes if key.startswith("sip.h.")]
 
 
