@@ -78,6 +78,11 @@ def _already_there(provider: TracerProvider) -> bool:
     return any(isinstance(processor, CallSpanProcessor) for processor in present)
 
 
+def tracer_of(provider: trace.TracerProvider) -> trace.Tracer:
+    """Makes spans of our own scope with this provider."""
+    return provider.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)
+
+
 def start_call(
     *,
     tracer_provider: trace.TracerProvider | None = None,
@@ -144,7 +149,7 @@ class CallScope(AbstractContextManager[LiveCall]):
         if self._call is not None:
             raise RuntimeError("a call is entered once: use start_call() for each call")
         ensure_processor(self._provider)
-        tracer = self._provider.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)
+        tracer = tracer_of(self._provider)
         inbound = self._facts.get("direction") == "inbound"
         parent = self._parent if self._parent is not None else otel_context.get_current()
         kind = SpanKind.SERVER if inbound else SpanKind.CLIENT

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
-from trunktrace import conventions as c
 from trunktrace.directory import Directory
 from trunktrace.errors import ConfigurationError
 from trunktrace.guard import guarded, swallowing, warn_once
 from trunktrace.livecall import NO_CALL, LiveCall
-from trunktrace.livekit import pickling, providers
+from trunktrace.livekit import pickling
 from trunktrace.livekit.cleanup import CleanUp
 from trunktrace.livekit.dial_plan import Callee, Plan, Timing
 from trunktrace.livekit.dialled import DialFailed, DialResult, Trunk
@@ -273,7 +272,7 @@ def _observing(ctx: Any) -> Generator[RoomObserver | None, None, None]:
 @guarded
 def _own_observer(ctx: Any, job: JobCall | None) -> RoomObserver:
     call, settings = _call_here(job)
-    observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings, _tracer)
+    observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings)
     observer.start(legs_only=True)
     return observer
 
@@ -305,8 +304,3 @@ def _settings() -> Settings:
     except ConfigurationError as error:
         warn_once("dial.settings", "trunktrace.dial goes on without its configuration: %s", error)
         return Settings(Directory.parse(""), Redaction(), sip_headers=None)
-
-
-def _tracer() -> trace.Tracer:
-    provider = providers.livekit_provider() or trace.get_tracer_provider()
-    return provider.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)

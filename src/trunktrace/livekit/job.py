@@ -12,7 +12,6 @@ from opentelemetry import trace
 from opentelemetry.context import create_key
 from opentelemetry.trace import INVALID_SPAN_ID, INVALID_TRACE_ID
 
-from trunktrace import conventions as c
 from trunktrace.call_baggage import ALLOWED_KEY, tool_baggage
 from trunktrace.guard import guard, guarded, swallowing, warn_once
 from trunktrace.livecall import CALL_KEY, LiveCall
@@ -25,7 +24,7 @@ from trunktrace.livekit.settings import Settings
 from trunktrace.livekit.trunks import learned
 from trunktrace.metrics import call_metrics
 from trunktrace.registry import calls
-from trunktrace.start import open_call
+from trunktrace.start import open_call, tracer_of
 from trunktrace.watch import watch
 
 _JOB_KEY: Final = create_key("trunktrace-job")
@@ -67,8 +66,7 @@ class JobCall:
         """Makes our own spans in this job's trace."""
         if providers.livekit_provider() not in (None, self.provider):
             self.check_provider()
-        provider = self.provider or trace.get_tracer_provider()
-        return provider.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)
+        return tracer_of(self.provider or trace.get_tracer_provider())
 
     @guarded
     def connected(self) -> None:

@@ -19,7 +19,7 @@ from trunktrace.export.meters import meter_provider_from_environment
 from trunktrace.guard import guarded, warn_once
 from trunktrace.livekit.leaving import FLUSH_S, flusher, leaving
 from trunktrace.redaction import Redaction
-from trunktrace.start import ensure_processor
+from trunktrace.start import ensure_processor, tracer_of
 
 _finalized: Final[WeakSet[TracerProvider | MeterProvider]] = WeakSet()
 _lock: Final = threading.Lock()
@@ -41,6 +41,11 @@ def livekit_provider() -> TracerProvider | None:
         if isinstance(provider, TracerProvider):
             return provider
     return None
+
+
+def livekit_tracer() -> trace.Tracer:
+    """Makes our own spans where livekit-agents makes its own now."""
+    return tracer_of(livekit_provider() or trace.get_tracer_provider())
 
 
 def ensure_provider(redaction: Redaction | None = None) -> None:

@@ -13,6 +13,7 @@ from trunktrace.directory import Directory
 from trunktrace.facts import CallFacts
 from trunktrace.guard import guarded, warn_once
 from trunktrace.livecall import LiveCall
+from trunktrace.livekit import providers
 from trunktrace.livekit.asked import Request
 from trunktrace.livekit.attempts import MAY_GO_ON, Attempts
 from trunktrace.livekit.choice import Choice
@@ -63,7 +64,10 @@ class RoomObserver:
         self.headers = TraceHeaders(call, settings.sip_headers, is_call)
         self.naming = Naming(room, call, settings.directory, is_call, self.headers)
         self._dials = Attempts(
-            call, tracer or _tracer, lambda: self.naming.directory, settings.redaction
+            call,
+            tracer or providers.livekit_tracer,
+            lambda: self.naming.directory,
+            settings.redaction,
         )
         self._room_name = str(getattr(getattr(job, "room", None), "name", "") or "")
         created_ms = getattr(getattr(job, "room", None), "creation_time_ms", 0)
@@ -378,10 +382,6 @@ class RoomObserver:
         leg.told = True
         facts = leg_facts(leg, self.naming.directory, self._settings.redaction)
         self._call.add_leg(facts, leg_event(leg, leg.state))
-
-
-def _tracer() -> trace.Tracer:
-    return trace.get_tracer(c.SCOPE_NAME, schema_url=c.SCHEMA_URL)
 
 
 def _nothing() -> None:
