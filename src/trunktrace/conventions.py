@@ -136,6 +136,9 @@ CONFLICT_KEPT_SOURCE: Final = _define("trunktrace.conflict.kept_source", "string
 CONFLICT_REFUSED: Final = _define("trunktrace.conflict.refused", "string", "event", "the value that was refused")
 CONFLICT_REFUSED_SOURCE: Final = _define("trunktrace.conflict.refused_source", "string", "event", "who said that")
 
+TRACEPARENT_ATTRIBUTE: Final = "trunktrace.traceparent"
+"""Of a LiveKit SIP participant, not of a span: what `attributes_to_headers` puts on its BYE."""
+
 # Spans of our own ------------------------------------------------------------------------------
 SPAN_CALL: Final = "sip.call"
 SPAN_INVITE: Final = "sip.invite"

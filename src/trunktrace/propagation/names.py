@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunktrace import conventions
+
 X_TRACEPARENT: Final = "X-Traceparent"
 TRACEPARENT: Final = "Traceparent"
 X_TRACE_ID: Final = "X-Trace-ID"
@@ -17,7 +19,7 @@ SESSION_ID: Final = "Session-ID"
 USER_TO_USER: Final = "User-to-User"
 X_BAGGAGE: Final = "X-Baggage"
 
-TRACEPARENT_ATTRIBUTE: Final = "trunktrace.traceparent"
+TRACEPARENT_ATTRIBUTE: Final = conventions.TRACEPARENT_ATTRIBUTE
 """The attribute of a LiveKit SIP participant that holds a traceparent.
 
 Inbound, a trunk's `headers_to_attributes = {"X-Traceparent": "trunktrace.traceparent"}` fills it;
