@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import tempfile
 import wave
+from pathlib import Path
 
 import numpy as np
 from livekit import rtc
@@ -39,24 +41,25 @@ def _samples(text: str) -> bytes:
     cached = CACHE / "speech" / f"{key}.pcm"
     if not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = cached.with_suffix(".unfinished")
-        unfinished.write_bytes(_say(text))
-        unfinished.rename(cached)
+        # Callers that say the same at the same time must not meet: each has a folder of its own.
+        with tempfile.TemporaryDirectory(dir=cached.parent) as own:
+            unfinished = Path(own) / cached.name
+            unfinished.write_bytes(_say(text, Path(own)))
+            unfinished.replace(cached)
     return cached.read_bytes()
 
 
-def _say(text: str) -> bytes:
+def _say(text: str, folder: Path) -> bytes:
     program = shutil.which("espeak-ng")
     if program is None:
         raise NoSpeech(
             "espeak-ng is needed: it speaks for the caller of the end-to-end tests. "
             "Install it (Debian, Ubuntu: apt-get install espeak-ng) and run again."
         )
-    spoken = CACHE / "speech" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.wav"
+    spoken = folder / "spoken.wav"
     subprocess.run([program, "-s", "190", "-w", str(spoken), text], check=True)
     with wave.open(str(spoken), "rb") as file:
         rate, samples = file.getframerate(), file.readframes(file.getnframes())
-    spoken.unlink()
     resampler = rtc.AudioResampler(rate, SAMPLE_RATE)
     resampled = [*resampler.push(bytearray(samples)), *resampler.flush()]
     return b"".join(bytes(one.data.cast("b")) for one in resampled)
