@@ -72,7 +72,6 @@ class Fleet:
         until(
             lambda: {one.name for one in self.sink.of_job(job)} >= set(names),
             f"spans of {scenario}",
-            deadline_s=10.0,
         )
         # LiveKit tells of a busy machine by spans of its own; they may end before a fact is known.
         return {one.name: one for one in self.sink.of_job(job) if one.name != BUSY_MACHINE}

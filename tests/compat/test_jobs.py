@@ -156,7 +156,7 @@ class TestSpawn:
         """The metrics of processes that are gone at once arrive, each call once."""
         for scenario in ("answered", "busy"):
             spawn.spans_of(scenario)
-        until(lambda: spawn.sink.counted["sip.invites"] == 2, "two invites", deadline_s=10.0)
+        until(lambda: spawn.sink.counted["sip.invites"] == 2, "two invites")
         assert spawn.sink.counted["rtp.calls"] == 1
 
 
@@ -169,7 +169,7 @@ def test_calls_are_held_sampled_or_not(threads):
     assert counted == {"opened": 41, "finished": 40, "open": 1, "evicted": 0}
     carriers = {note["job"]: note["carrier"] for note in notes}
     assert carriers == {job: f"carrier-{number}" for number, job in enumerate(jobs)}
-    until(lambda: len(_whole(threads, jobs)) == 4, "four whole traces", deadline_s=10.0)
+    until(lambda: len(_whole(threads, jobs)) == 4, "four whole traces")
     for job, spans in _whole(threads, jobs).items():
         assert {one.attributes.get(CARRIER) for one in spans} == {carriers[job]}
 

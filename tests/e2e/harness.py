@@ -14,11 +14,10 @@ from livekit import api
 from .bridge import Bridge, Outcome
 from .caller import SipCaller
 from .calls import CONVERSATION, CallTruth, Turn
-from .jaeger_api import JaegerApi, Trace, complete
+from .jaeger_api import TRACE_DEADLINE_S, JaegerApi, Trace, complete
 from .polling import until, until_async
 from .worker import Worker
 
-TRACE_DEADLINE_S = 60.0
 _JOB_S = 60.0
 
 

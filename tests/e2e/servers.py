@@ -19,7 +19,7 @@ from .network import Network
 from .polling import until
 
 HOST = "127.0.0.1"
-_START_S = 20.0
+_START_S = 60.0
 _STOP_S = 10.0
 _TRIES = 3
 

@@ -22,7 +22,7 @@ from .servers import HOST
 Place = tuple[str, int]
 """Host and port."""
 
-_ANSWER_S = 5.0
+_ANSWER_S = 30.0
 _SDP = (
     b"v=0\r\no=bridge 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     b"m=audio 40002 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"

@@ -17,8 +17,8 @@ from .servers import HOST, Child, _Server, free_udp_port
 from .sip_bridge import Place, unfolded
 
 _FILES: Final = Path(__file__).resolve().parent
-_SIPP_S: Final = 15.0
-_ACCOUNT_S: Final = 5.0
+_SIPP_S: Final = 60.0
+_ACCOUNT_S: Final = 30.0
 _HEADING: Final = re.compile(
     rb"^UDP message (sent|received) [([](\d+)]? bytes\)? ?:\n\n", re.MULTILINE
 )

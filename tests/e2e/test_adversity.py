@@ -24,7 +24,7 @@ PROVIDERS = ("environment", "user")
 MOST_TO_RECOVER_S = 10.0
 MOST_TO_LEAVE_S = 8.0
 """How long a job process may take to leave after its job: 5 s for its spans, and to end itself."""
-MOST_TO_ANSWER_S = 2.5
+MOST_TO_ANSWER_S = 4.0
 """A turn's answer takes about 0.7 s here; an export that blocked the loop would take 5 and more."""
 
 

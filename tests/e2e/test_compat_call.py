@@ -110,8 +110,8 @@ def _trace(jaeger: JaegerServer) -> Trace:
             for trace_id, spans in api.find_traces(AGENT).items()
             if "agent_session" in {span.name for span in spans}
         },
-        deadline_s=30.0,
+        deadline_s=60.0,
         what="Jaeger has the call",
     )
     (trace_id,) = found
-    return api.wait_for_trace(trace_id, deadline_s=30.0)
+    return api.wait_for_trace(trace_id)

@@ -144,8 +144,8 @@ async def _call(livekit: LiveKitServer, truth: CallTruth) -> None:
 def _trace_by_carrier(jaeger: JaegerServer, carrier: str) -> Trace:
     found = until(
         lambda: JaegerApi(jaeger.query).find_traces(AGENT, {"trunk.carrier": carrier}),
-        deadline_s=30.0,
+        deadline_s=60.0,
         what=f"Jaeger has a trace of {carrier}",
     )
     (trace_id,) = found
-    return JaegerApi(jaeger.query).wait_for_trace(trace_id, deadline_s=30.0)
+    return JaegerApi(jaeger.query).wait_for_trace(trace_id)

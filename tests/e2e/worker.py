@@ -84,7 +84,7 @@ class Worker:
         """What the program has told so far."""
         return notes.read(self.notes_file, event, **fields)
 
-    def wait_for_note(self, event: str, *, deadline_s: float = 20.0, **fields: Any) -> Any:
+    def wait_for_note(self, event: str, *, deadline_s: float = 60.0, **fields: Any) -> Any:
         """The first such note, as soon as it is there."""
         return until(
             lambda: self.notes(event, **fields),
