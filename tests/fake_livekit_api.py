@@ -12,19 +12,15 @@ import heapq
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
 
 from aiohttp import web
-from livekit import api
 from livekit.protocol.models import ParticipantInfo
 from livekit.protocol.room import RemoveParticipantResponse, RoomParticipantIdentity
 from livekit.protocol.sip import CreateSIPParticipantRequest, SIPParticipantInfo
 
 from .behaviour.fakejob import REASON, Participant, Room
+from .livekit_api_server import LiveKitApiServer, error, message
 
-HOST = "127.0.0.1"
-KEY, SECRET = "devkey", "a secret that is long enough for a signature"
 _TWIRP = {
     # Of real answers: what the API makes of a final SIP code.
     404: ("not_found", 404),
@@ -93,8 +89,8 @@ class Turning:
         heapq.heappush(self._due, (self.seconds + seconds, next(self._order), happens))
 
 
-class FakeLiveKitApi:
-    """An async context manager. `api` is livekit-api's own client of it.
+class FakeLiveKitApi(LiveKitApiServer):
+    """LiveKit's SIP and room services; `client` is livekit-api's own client of them.
 
     `asked` are the requests for participants, `did` what was asked in order (`create ST_a`,
     `remove`, `get`), `most_there` how many participants were there at once, `doubles` how often
@@ -103,6 +99,13 @@ class FakeLiveKitApi:
     """
 
     def __init__(self, room: Room, plays: Mapping[str, Play], time: Turning) -> None:
+        super().__init__(
+            {
+                "SIP/CreateSIPParticipant": self._create,
+                "RoomService/RemoveParticipant": self._remove,
+                "RoomService/GetParticipant": self._get,
+            }
+        )
         self.room = room
         self.plays = dict(plays)
         self.time = time
@@ -115,32 +118,11 @@ class FakeLiveKitApi:
         self.is_hanging = asyncio.Event()
         self._playing: dict[str, Play] = {}
         self._calls = itertools.count(1)
-        app = web.Application()
-        app.router.add_post("/twirp/livekit.SIP/CreateSIPParticipant", self._create)
-        app.router.add_post("/twirp/livekit.RoomService/RemoveParticipant", self._remove)
-        app.router.add_post("/twirp/livekit.RoomService/GetParticipant", self._get)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        self.api: api.LiveKitAPI
 
     @property
     def dialled(self) -> list[str]:
         """The trunks that were asked for, in order."""
         return [request.sip_trunk_id for request in self.asked]
-
-    async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, 0).start()
-        self.api = api.LiveKitAPI(f"http://{HOST}:{self._runner.addresses[0][1]}", KEY, SECRET)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.api.aclose()
-        await self._runner.cleanup()
 
     # The SIP service ----------------------------------------------------------------------------
 
@@ -167,7 +149,7 @@ class FakeLiveKitApi:
             return self._refusal(play)
         assert leg is not None
         self.room.status(leg, "active")
-        return _message(
+        return message(
             SIPParticipantInfo(
                 participant_id=leg.sid,
                 participant_identity=leg.identity,
@@ -193,11 +175,11 @@ class FakeLiveKitApi:
     def _refusal(self, play: Play) -> web.Response:
         if play.error is not None:
             code, message = play.error
-            return _error(code, message, 503 if code == "unavailable" else 408, play.metadata)
+            return error(code, message, 503 if code == "unavailable" else 408, play.metadata)
         code, http = _TWIRP.get(play.code, ("failed_precondition", 412))
         meta = {"sip_status_code": str(play.code), "sip_status": play.reason, **play.metadata}
         said = f"INVITE failed: sip status: {play.code}: {play.reason}"
-        return _error(code, said, http, meta)
+        return error(code, said, http, meta)
 
     def _join(self, asked: CreateSIPParticipantRequest) -> Participant:
         leg = Participant(
@@ -228,39 +210,27 @@ class FakeLiveKitApi:
         asked = RoomParticipantIdentity.FromString(await request.read())
         self.did.append("remove")
         if "remove" in self.room_errors:
-            return _error(self.room_errors["remove"], "not today", 500)
+            return error(self.room_errors["remove"], "not today", 500)
         leg = self.there.get(asked.identity)
         if leg is None:
-            return _error("not_found", "participant does not exist", 404)
+            return error("not_found", "participant does not exist", 404)
         lingers = self._playing[asked.identity].lingers
         if lingers == 0:
             self._leave(leg)
         elif lingers is not None:
             self.time.after(lingers, lambda: self._leave(leg))
-        return _message(RemoveParticipantResponse())
+        return message(RemoveParticipantResponse())
 
     async def _get(self, request: web.Request) -> web.Response:
         asked = RoomParticipantIdentity.FromString(await request.read())
         self.did.append("get")
         if "get" in self.room_errors:
-            return _error(self.room_errors["get"], "not today", 500)
+            return error(self.room_errors["get"], "not today", 500)
         leg = self.there.get(asked.identity)
         if leg is None:
-            return _error("not_found", "participant does not exist", 404)
+            return error("not_found", "participant does not exist", 404)
         info = ParticipantInfo(sid=leg.sid, identity=leg.identity, attributes=leg.attributes)
-        return _message(info)
-
-
-def _message(message: Any) -> web.Response:
-    return web.Response(body=message.SerializeToString(), content_type="application/protobuf")
-
-
-def _error(
-    code: str, message: str, http: int, metadata: Mapping[str, str] | None = None
-) -> web.Response:
-    return web.json_response(
-        {"code": code, "msg": message, "meta": dict(metadata or {})}, status=http
-    )
+        return message(info)
 
 
 def _ignore(_: object) -> None:

@@ -46,7 +46,7 @@ class Stage:
         self.room = server.room
         self.time = server.time
         self.ctx: Any = _Context(self.room)
-        self.ctx.client = server.api
+        self.ctx.client = server.client
 
     async def dial(self, *trunks: str | Trunk, **options: Any) -> DialResult:
         """As from an entrypoint that nobody traces."""
@@ -376,7 +376,7 @@ async def test_an_end_that_nobody_explains_leaves_nobody_ringing(pipe: Pipeline)
 async def test_a_client_that_times_out(pipe: Pipeline) -> None:
     """livekit-api's own time-out is a lost request, not a phone that rang in vain."""
     async with staged(pipe, {A: ANSWERS, B: ANSWERS}) as stage:
-        stage.ctx.client = _Raising(stage.server.api, [TimeoutError()])
+        stage.ctx.client = _Raising(stage.server.client, [TimeoutError()])
         result = await stage.dial(A, B)
         assert results(result.attempts) == [(A, "client_error"), (B, 200)]
 
@@ -458,7 +458,7 @@ async def test_the_last_exception_is_chained(pipe: Pipeline) -> None:
     """`__cause__` is livekit-api's own exception of the last attempt, the same object."""
     errors: list[Exception] = []
     async with staged(pipe, {A: UNAVAILABLE, B: BUSY}) as stage:
-        client = stage.server.api.sip.create_sip_participant
+        client = stage.server.client.sip.create_sip_participant
 
         class Noting(_Raising):
             async def create_sip_participant(self, request: Any, **options: Any) -> Any:
@@ -468,7 +468,7 @@ async def test_the_last_exception_is_chained(pipe: Pipeline) -> None:
                     errors.append(error)
                     raise
 
-        stage.ctx.client = Noting(stage.server.api, [])
+        stage.ctx.client = Noting(stage.server.client, [])
         failed = await stage.fails(A, B)
     assert failed.__cause__ is errors[-1]
     assert len(errors) == 2

@@ -36,7 +36,7 @@ class _Ctx(Context):
 
     @property
     def api(self) -> object:
-        return self.server.api
+        return self.server.client
 
 
 @settings(max_examples=60)

@@ -37,6 +37,7 @@ from .behaviour.fakejob import (
     settle,
 )
 from .behaviour.kit import CARRIER, CODE, DIRECTION, ROUTE, Pipeline
+from .livekit_api_server import LiveKitApiServer, error, message
 
 NUMBER = "+15552223333"
 USER = "reception.desk"
@@ -44,20 +45,20 @@ Answer = Callable[[web.Request], Awaitable[web.Response]]
 Ask = Callable[[Any, api.LiveKitAPI], Awaitable[Any]]
 
 
-def answers(message: Any) -> Answer:
+def answers(body: Any) -> Answer:
     """The API answers with this message."""
 
     async def handler(_: web.Request) -> web.Response:
-        return web.Response(body=message.SerializeToString(), content_type="application/protobuf")
+        return message(body)
 
     return handler
 
 
-def refuses(status: int, code: str, message: str, **metadata: str) -> Answer:
+def refuses(status: int, code: str, text: str, **metadata: str) -> Answer:
     """The API answers with a Twirp error."""
 
     async def handler(_: web.Request) -> web.Response:
-        return web.json_response({"code": code, "msg": message, "meta": metadata}, status=status)
+        return error(code, text, status, metadata)
 
     return handler
 
@@ -78,19 +79,9 @@ class Waiting:
 @asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[api.LiveKitAPI]:
     """A client of a server that answers transfers so."""
-    app = web.Application()
-    app.router.add_post("/twirp/livekit.SIP/TransferSIPParticipant", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    client = api.LiveKitAPI(f"http://127.0.0.1:{port}", "key", "secret" * 6, failover=False)
-    try:
-        yield client
-    finally:
-        await client.aclose()
-        await runner.cleanup()
+    methods = {"SIP/TransferSIPParticipant": answer}
+    async with LiveKitApiServer(methods, failover=False) as server:
+        yield server.client
 
 
 async def by_position(ctx: Any, client: api.LiveKitAPI, target: str = f"tel:{NUMBER}") -> Any:

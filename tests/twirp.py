@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
 
 from aiohttp import web
-from livekit import api
 from livekit.protocol.sip import CreateSIPParticipantRequest, SIPParticipantInfo
 
-_CREATE = "/twirp/livekit.SIP/CreateSIPParticipant"
-_SECRET = "s" * 32
+from .livekit_api_server import LiveKitApiServer, error, message
 
 
 class Asked:
@@ -37,8 +33,7 @@ class Asked:
             room_name=self.request.room_name,
             sip_call_id=call_id,
         )
-        body = info.SerializeToString()
-        self._answer.set_result(web.Response(body=body, content_type="application/protobuf"))
+        self._answer.set_result(message(info))
 
     def refuse(self, code: int, reason: str, **meta: str) -> None:
         """A final SIP answer, as livekit-sip tells it."""
@@ -50,8 +45,7 @@ class Asked:
         self, code: str, text: str, status: int, meta: Mapping[str, str] | None = None
     ) -> None:
         """An error of the API."""
-        body = {"code": code, "msg": text, "meta": dict(meta or {})}
-        self._answer.set_result(web.json_response(body, status=status))
+        self._answer.set_result(error(code, text, status, meta))
 
     def respond(self, response: web.Response) -> None:
         """What is no answer of the API, as a proxy gives."""
@@ -62,32 +56,12 @@ class Asked:
         self._answer.set_result(None)
 
 
-class SipApi:
+class SipApi(LiveKitApiServer):
     """The server (an async context manager), and livekit-api's client of it (`client`)."""
 
     def __init__(self) -> None:
+        super().__init__({"SIP/CreateSIPParticipant": self._create})
         self._asked: asyncio.Queue[Asked] = asyncio.Queue()
-        self._waiting: set[Asked] = set()
-        self.client: Any = None
-        app = web.Application()
-        app.router.add_post(_CREATE, self._create)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-
-    async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        port = self._runner.addresses[0][1]
-        self.client = api.LiveKitAPI(f"http://127.0.0.1:{port}", "key", _SECRET)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.client.aclose()
-        await self._runner.cleanup()
 
     async def next(self) -> Asked:
         """The next request, as soon as it has come."""

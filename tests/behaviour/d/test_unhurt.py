@@ -226,7 +226,7 @@ async def test_the_participant_is_the_apis_own_object() -> None:
     """By identity, through `dial`."""
     answer = object()
     async with witnessed({}) as (ctx, server):
-        client: Any = Client(server.api, [answer])
+        client: Any = Client(server.client, [answer])
         result = await dial(ctx, A, api=client)
     assert result.participant is answer
     assert isinstance(result, DialResult)
@@ -239,7 +239,7 @@ async def test_the_participant_is_the_apis_own_object() -> None:
 async def test_the_cause_is_the_last_exception_itself(error: Exception) -> None:
     """By identity, of the last attempt, with its own text and context."""
     async with witnessed({}) as (ctx, server):
-        client: Any = Client(server.api, [error])
+        client: Any = Client(server.client, [error])
         with pytest.raises(DialFailed) as failed:
             await dial(ctx, A, api=client)
     assert failed.value.__cause__ is error
@@ -250,7 +250,7 @@ async def test_the_cause_is_the_last_exception_itself(error: Exception) -> None:
 async def test_a_foreign_error_is_no_reason_to_go_on() -> None:
     """A bug in the user's client, say: nobody knows what it means."""
     async with witnessed({}) as (ctx, server):
-        client: Any = Client(server.api, [ValueError("x"), object()])
+        client: Any = Client(server.client, [ValueError("x"), object()])
         with pytest.raises(DialFailed):
             await dial(ctx, A, B, api=client)
         assert len(client.asked) == 1
@@ -266,7 +266,7 @@ async def test_what_is_no_exception_passes_as_itself(kind: type[BaseException]) 
             raise error
 
     async with witnessed({}) as (ctx, server):
-        client: Any = Ends(server.api, [])
+        client: Any = Ends(server.client, [])
         coroutine = dial(ctx, A, api=client)
         with pytest.raises(kind) as out:
             # By hand: a task would hand these on to the loop.
@@ -347,7 +347,7 @@ async def test_retry_after_where_it_is_stated_else_the_back_off(stated: str, wai
 async def test_the_phone_rings_as_long_as_each_trunk_says() -> None:
     """A trunk's own ringing time stands above the dial's; the API's client waits longer."""
     async with witnessed({}) as (ctx, server):
-        client: Any = Client(server.api, [object()])
+        client: Any = Client(server.client, [object()])
         await dial(ctx, Trunk(A, ringing_timeout_s=45), api=client, ringing_timeout_s=9)
         (asked, options) = client.asked[0]
     assert asked.ringing_timeout.seconds == 45

@@ -137,7 +137,7 @@ async def witnessed(plays: Mapping[str, Play]) -> AsyncIterator[tuple[Any, Witne
     with pauses.replaced(time):
         async with Witness(Room(), plays, time) as server:
             ctx: Any = ApiContext(server.room)
-            ctx.client = server.api
+            ctx.client = server.client
             yield ctx, server
 
 
