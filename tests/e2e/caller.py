@@ -130,13 +130,18 @@ class SipCaller:
         )
 
     async def greeted(self) -> None:
-        """Hear the greeting to its end."""
-        heard = self.truth.greeting_heard = await self._hear(since=0.0)
+        """Let the agent greet to the end.
+
+        On a busy machine it is over before its first sound reaches our ear, or before we are told
+        that the agent speaks: either tells that it was there.
+        """
+
+        def began() -> float | None:
+            self.truth.greeting_heard = next(iter(self._heard), None)
+            return self.agent_state("speaking", since=0.0) or self.truth.greeting_heard
+
         await until_async(
-            # On a busy machine the greeting is over before its first sound reaches our ear.
-            lambda: self.agent_state(
-                "listening", since=self.agent_state("speaking", since=0.0) or heard
-            ),
+            lambda: began() and self.agent_state("listening", since=began() or 0.0),
             deadline_s=DEADLINE_S,
             what=f"{self.truth.room}: the greeting is over (seen: {self.truth.agent_states})",
         )
@@ -147,9 +152,10 @@ class SipCaller:
         await self.say(turn.says)
         times = TurnTimes(turn.says, started, ended=time.time())
         self.truth.turns.append(times)
-        # The answer's audio: an interrupted answer may still sound while we begin to speak.
         spoke = await self._agent_is("speaking", since=started)
-        times.answered = await self._hear(since=spoke)
+        # The answer's audio: an interrupted answer may still sound while we begin to speak, and on
+        # a busy machine a short answer is over before we are told that the agent speaks.
+        times.answered = await self._hear(since=times.ended)
         if wait_to_the_end:
             times.finished = await self._agent_is("listening", since=spoke)
 
