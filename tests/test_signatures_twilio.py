@@ -32,6 +32,60 @@ def test_what_twilio_signed_is_taken() -> None:
     assert sign(URL, auth_token=TOKEN, form=FORM) == signature
 
 
+PUBLISHED_URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
+PUBLISHED_FORM = {
+    "CallSid": "CA1234567890ABCDE",
+    "Digits": "1234",
+    "From": "+14158675309",
+    "To": "+18005551212",
+    "Caller": "+14158675309",
+}
+PUBLISHED_JSON = b'{"property": "value", "boolean": true}'
+PUBLISHED_HASH = "0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
+
+
+@pytest.mark.parametrize(
+    "url, signature",
+    [
+        (PUBLISHED_URL, "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
+        (PUBLISHED_URL.replace(".com", ".com:1234"), "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
+        (PUBLISHED_URL, "kvajT1Ptam85bY51eRf/AJRuM3w="),
+        (PUBLISHED_URL.replace("https", "http"), "0ZXoZLH/DfblKGATFgpif+LLRf4="),
+        ("http://mycompany.com:1234/myapp.php?foo=1&bar=2", "Zmvh+3yNM1Phv2jhDCwEM3q5ebU="),
+    ],
+)
+def test_published_vectors_of_forms(url: str, signature: str) -> None:
+    """The vectors that each of Twilio's SDKs is tested with, with and without ports."""
+    assert is_signed(url, signature=signature, auth_token=TOKEN, form=PUBLISHED_FORM)
+    changed = {**PUBLISHED_FORM, "Digits": "1235"}
+    assert not is_signed(url, signature=signature, auth_token=TOKEN, form=changed)
+
+
+def test_published_vector_of_a_name_that_stands_twice() -> None:
+    """Values of one name are sorted, and the same value twice counts once."""
+    form = [("Sid", "CA123"), ("SidAccount", "AC123"), ("Digits", "5678"), ("Digits", "1234")]
+    for told in (form, [*form, ("Digits", "1234")]):
+        assert is_signed(
+            PUBLISHED_URL, signature="IK+Dwps556ElfBT0I3Rgjkr1wJU=", auth_token=TOKEN, form=told
+        )
+
+
+@pytest.mark.parametrize(
+    "url, signature",
+    [
+        (f"{PUBLISHED_URL}&bodySHA256={PUBLISHED_HASH}", "a9nBmqA0ju/hNViExpshrM61xv4="),
+        (
+            f"https://mycompany.com/myapp.php?bodySHA256={PUBLISHED_HASH}",
+            "y77kIzt2vzLz71DgmJGsen2scGs=",
+        ),
+    ],
+)
+def test_published_vectors_of_json(url: str, signature: str) -> None:
+    """A JSON body is signed by its URL, which has the body's hash among others or alone."""
+    assert is_signed(url, signature=signature, auth_token=TOKEN, body=PUBLISHED_JSON)
+    assert not is_signed(url, signature=signature, auth_token=TOKEN, body=PUBLISHED_JSON + b" ")
+
+
 @given(form=st.dictionaries(WORDS, WORDS, max_size=6), path=WORDS, token=st.text(min_size=1))
 def test_signatures_are_those_of_the_sdk(form: dict[str, str], path: str, token: str) -> None:
     """For any form, URL and token both compute the same, and take what the other made."""

@@ -323,8 +323,9 @@ def test_a_recording_does_not_move_the_start_of_its_call() -> None:
 
 @pytest.mark.parametrize(
     "result,by",
-    [("human", "human"), ("machine", "machine"), ("human_business", "human"), ("not_sure", None)],
-)
+    [("human", "human"), ("machine", "machine"), ("human_business", "human"), ("not_sure", None),
+     ("fax_detected", "machine"), ("silence", None)],
+)  # fmt: skip
 def test_who_answered(result: str, by: str | None) -> None:
     """The detection's result, where it is sure."""
     found = one(event("call.machine.detection.ended", result=result))
@@ -377,6 +378,16 @@ def test_an_event_without_a_leg_id_finds_its_leg() -> None:
     """By the control id, where that belongs to one leg."""
     stray = event("call.answered", "2026-11-22T10:30:01Z", call_leg_id=None)
     assert one(stray, hangup("normal_clearing", "unspecified")).facts[CODE] == 200
+
+
+def test_events_of_the_first_version() -> None:
+    """API v1 writes `call_hangup` with a flat body; it says what v2 says."""
+    told = event("call.hangup", hangup_cause="user_busy", sip_hangup_cause="486")["data"]
+    payload = {**told["payload"], "occurred_at": told.pop("occurred_at"), "state": "hangup"}
+    first = {**told, "event_type": "call_hangup", "created_at": "2026-11-22T10:30:07Z",
+             "payload": payload}  # fmt: skip
+    assert one(first) == one(hangup("user_busy", "486"))
+    assert parse({**first, "event_type": "call_speak_ended"}).ignored == 1
 
 
 # TeXML
@@ -439,6 +450,59 @@ def test_texml_quality_without_units_is_left_out() -> None:
     (found,) = texml(callback("completed", CallQualityStats=stats)).observations
     assert not found.windows
     assert not found.untimed
+
+
+def test_texml_detection_comes_by_itself() -> None:
+    """The callback of the detection has neither status nor time; it adds to its call."""
+    form = {"AccountSid": "a", "CallSid": "v3:X", "CallSidLegacy": "v3:X", "ConnectionId": "7",
+            "AnsweredBy": "machine_end_beep", "MachineDetectionDuration": "2500"}  # fmt: skip
+    (alone,) = texml(form).observations
+    assert alone.facts["sip.answered_by"] == "machine"
+    assert (alone.completeness, alone.start, alone.marks) == ("partial", None, ())
+    done = callback("completed", HangupCause="normal_clearing", CallDuration="4")
+    for order in itertools.permutations([form, done]):
+        (found,) = texml(*order).observations
+        assert found.facts["sip.answered_by"] == "machine"
+        assert found.facts["sip.call.duration_ms"] == 4000.0
+    (fax,) = texml({**form, "AnsweredBy": "fax"}).observations
+    assert fax.facts["sip.answered_by"] == "machine"
+    (unsure,) = texml({**form, "AnsweredBy": "unknown"}).observations
+    assert "sip.answered_by" not in unsure.facts
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"RecordingStatus": "completed", "RecordingEndTime": "2026-11-22T10:30:06Z"},
+        {"CallStatus": "conversation_ended", "Reason": "hangup", "Messages": "[]"},
+        {"CallStatus": None, "CallbackSource": "call-cost-events", "CallCost[v3:X]": "0.004"},
+        {"CallbackSource": "call-cost-events", "CallCost[v3:X]": "0.004"},
+    ],
+)
+def test_texml_callbacks_about_something_else(fields: dict[str, Any]) -> None:
+    """A recording, an assistant's conversation and the price are no status of the call."""
+    form = {key: value for key, value in callback("completed", **fields).items() if value}
+    assert texml(form) == Parsed(ignored=1)
+
+
+def test_texml_status_with_a_recording() -> None:
+    """A status callback stays one when it tells of the recording as well."""
+    form = callback("completed", CallbackSource="call-progress-events",
+                    RecordingStatus="completed", RecordingDuration="4")  # fmt: skip
+    (found,) = texml(form).observations
+    assert found.completeness == "complete"
+
+
+def test_texml_without_any_time() -> None:
+    """A callback that has no time is read, one with a time that is none is broken."""
+    form = callback("completed", CallDuration="17", SequenceNumber="3")
+    del form["Timestamp"]
+    (found,) = texml(form).observations
+    assert found.facts["sip.call.duration_ms"] == 17000.0
+    assert (found.completeness, found.start, found.end, found.marks) == ("complete", None, None, ())
+    assert texml({**form, "Timestamp": "soon"}).broken[0].reason == "no time under `Timestamp`"
+    spaced = {**form, "Timestamp": "2026-11-22 10:30:06.731479Z"}
+    assert texml(spaced).observations[0].end == 1795343406.731479
 
 
 def test_texml_names_of_callers_stand_nowhere() -> None:

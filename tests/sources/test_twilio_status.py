@@ -90,6 +90,7 @@ def test_a_call_that_is_not_over_is_partial() -> None:
         ("busy", None, "busy", None),
         ("no-answer", "480", "no_answer", 480),
         ("no-answer", "487", "no_answer", 487),
+        ("busy", "487", "busy", 487),
         ("failed", "480", "no_answer", 480),
         ("failed", "503", "congestion", 503),
         ("failed", "404", "invalid_number", 404),
@@ -234,6 +235,76 @@ def test_forms_json_and_event_streams_say_the_same() -> None:
         "data": {"request": {"method": "POST", "parameters": fields}},
     }
     assert STATUS.parse(json.dumps([event]).encode()) == expected
+    event["data"] = json.dumps(event["data"])
+    assert STATUS.parse(json.dumps([event]).encode()) == expected
+
+
+DIALLED = {
+    "CallStatus": "in-progress",
+    "Direction": "inbound",
+    "DialCallSid": "CA" + "2" * 32,
+    "DialCallStatus": "busy",
+    "DialCallDuration": "0",
+    "DialBridged": "false",
+}
+BY_SIP = {**DIALLED, "DialSipResponseCode": "486", "DialSipCallId": "a1@192.0.2.7"}
+
+
+def test_the_request_after_a_dial_tells_of_the_dialled_leg() -> None:
+    """What became of a `<Dial><Sip>` is told of that leg, and the calling one goes on."""
+    calling, dialled = STATUS.parse(_form(**BY_SIP)).observations
+    assert (calling.leg, calling.completeness) == ("pstn", "partial")
+    assert "sip.call.outcome" not in calling.facts
+    assert (dialled.leg, dialled.completeness) == ("trunk", "complete")
+    assert dialled.facts["sip.response.status_code"] == 486
+    assert dialled.facts["sip.call.outcome"] == "busy"
+    assert dialled.facts["sip.call.direction"] == "inbound"
+    assert dialled.facts["sip.provider.call_id"] == DIALLED["DialCallSid"]
+    assert dialled.ids["call_id"] == "a1"
+    assert dialled.ids["linked_id"] == calling.ids["linked_id"] == SID
+
+
+def test_a_dialled_leg_that_talked() -> None:
+    """Its duration is the dialled leg's own; one that is in a conference is not over."""
+    ok = {**BY_SIP, "DialCallStatus": "completed", "DialSipResponseCode": "200"}
+    _, dialled = STATUS.parse(_form(**{**ok, "DialCallDuration": "41"})).observations
+    assert dialled.facts["sip.call.outcome"] == "answered"
+    assert dialled.facts["sip.call.duration_ms"] == 41000.0
+    _, dialled = STATUS.parse(_form(**{**ok, "DialCallStatus": "answered"})).observations
+    assert dialled.completeness == "partial"
+
+
+def test_a_dialled_leg_with_callbacks_of_its_own() -> None:
+    """The request after the dial and the leg's own callbacks are one observation."""
+    own = _form(
+        CallSid=DIALLED["DialCallSid"],
+        ParentCallSid=SID,
+        CallStatus="busy",
+        SipResponseCode=486,
+        SequenceNumber=2,
+        Direction="outbound-dial",
+        To="sip:agent@bridge.example.com",
+    )
+    for lines in ((own, _form(**BY_SIP)), (_form(**BY_SIP), own)):
+        found = {one.leg: one for one in STATUS.parse(b"\n".join(lines)).observations}
+        assert found["trunk"].ids["call_id"] == "a1"
+        assert found["trunk"].facts["sip.caller.number"] == "+1*******06"
+        assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        DIALLED,
+        {**BY_SIP, "DialCallSid": "?"},
+        {**BY_SIP, "DialCallStatus": "exploded"},
+        {**BY_SIP, "DialCallStatus": None},
+    ],
+)
+def test_a_dial_that_does_not_say_enough(fields: dict[str, str | None]) -> None:
+    """A dialled telephone or WebRTC client cannot be told apart: no leg is made up of them."""
+    (told,) = STATUS.parse(_form(**fields)).observations
+    assert told.ids["provider_call_id"] == SID
 
 
 def test_persons_stand_nowhere() -> None:
@@ -250,6 +321,8 @@ def test_persons_stand_nowhere() -> None:
     said = repr(STATUS.parse(form))
     for person in ("5005550006", "5005550099", "alice", "Smith", "secret-token"):
         assert person not in said
+    dialled = _form(**{**BY_SIP, "DialSipCallId": "15005550006-7@192.0.2.7"})
+    assert "5005550006" not in repr(STATUS.parse(dialled))
 
 
 FIELDS = st.sampled_from(

@@ -332,6 +332,97 @@ def test_event_streams(kind: str, completeness: str) -> None:
     assert parsed.ignored == 1
 
 
+def test_data_of_an_event_may_be_a_text() -> None:
+    """The first version of the schema came as JSON in a text; a text that is none is broken."""
+    kind = "com.twilio.voice.insights.call-summary.complete"
+    event = {"specversion": "1.0", "type": kind, "data": TRUNKING}
+    text = {**event, "data": json.dumps(TRUNKING)}
+    assert _parse([text]).observations == _parse([event]).observations
+    for data in ("", "{", "[]", "7", "[" * 5000, "\ud800"):
+        (broken,) = _parse({**event, "data": data}).broken
+        assert broken.reason == "an event without `type` or `data`"
+
+
+def test_a_summary_as_the_sdk_for_javascript_writes_it() -> None:
+    """Its names are `callSid` and `sipEdge`, those within the edges stay as they are."""
+    words = ((key.split("_"), value) for key, value in TRUNKING.items())
+    camel = {first + "".join(map(str.title, more)): value for (first, *more), value in words}
+    assert "callSid" in camel
+    assert _parse(camel) == _parse(TRUNKING)
+    assert _parse({"call_summaries": [camel]}) == _parse(TRUNKING)
+
+
+FIRST_SCHEMA = {
+    "call_sid": "CA" + "e" * 32,
+    "parent_call_sid": "",
+    "start_time": "2026-11-23T00:20:00Z",
+    "end_time": "2026-11-23T00:20:05Z",
+    "duration": 5,
+    "connect_duration": 0,
+    "call_type": "sip",
+    "call_state": "fail",
+    "from": {"caller": "+15005550006", "callee": "", "location": None, "country_code": "US"},
+    "to": {"caller": "", "callee": "sip:agent@bridge.example.com", "connection": "sip_interface"},
+    "processing_state": "partial",
+    "processing_version": 1,
+    "sip_edge": None,
+    "carrier_edge": None,
+    "sdk_edge": None,
+    "client_edge": None,
+    "tags": [],
+    "attributes": None,
+    "properties": {
+        "q850_cause": 34,
+        "last_sip_response_num": 503,
+        "pdd_ms": 0,
+        "route_id": "",
+        "media_region": "unknown_realm",
+        "signaling_region": "us1",
+        "sip_call_id": "b7@192.0.2.9",
+        "trunk_sid": "TK" + "1" * 32,
+        "disconnected_by": "unknown_disconnected_by",
+        "direction": "outbound_dial",
+    },
+}
+
+
+def test_the_first_schema_has_the_edges_properties_among_the_calls() -> None:
+    """Region, Call-ID and trunk stand with the call, beside a Q.850 cause."""
+    (told,) = _parse(FIRST_SCHEMA).observations
+    assert (told.leg, told.completeness) == ("trunk", "partial")
+    assert told.facts["trunk.region"] == "us1"
+    assert told.facts["sip.reason.q850"] == 34
+    assert told.facts["sip.response.status_code"] == 503
+    assert told.facts["trunk.id"] == "TK" + "1" * 32
+    assert told.ids["call_id"] == "b7"
+    assert "sip.hangup.source" not in told.facts
+
+
+def test_what_twilio_does_not_know_is_not_told() -> None:
+    """`unknown_realm` is no region, an empty Call-ID no Call-ID, and cause 0 none."""
+    record = _changed(
+        FIRST_SCHEMA,
+        properties__signaling_region="unknown_realm",
+        properties__sip_call_id="",
+        properties__trunk_sid="",
+        properties__q850_cause=0,
+        properties__last_sip_response_num=0,
+    )
+    (told,) = _parse(record).observations
+    assert told.facts["sip.call.outcome"] == "failed"
+    assert not {"trunk.region", "trunk.id", "sip.reason.q850", "sip.response.status_code"} & set(
+        told.facts
+    )
+    assert "call_id" not in told.ids
+
+
+@pytest.mark.parametrize("digits", [28, 31, 32, 33])
+def test_sids_of_the_documentation(digits: int) -> None:
+    """The examples of Twilio's pages have SIDs that are a little too short."""
+    (told,) = _parse({**FIRST_SCHEMA, "call_sid": "CA" + "0" * digits}).observations
+    assert told.record_id == "CA" + "0" * digits
+
+
 @pytest.mark.parametrize("call_type", ["client", "whatsapp", None])
 def test_a_call_without_a_leg_of_ours_is_ignored(call_type: str | None) -> None:
     """Twilio's own WebRTC client is no telephone and no trunk."""

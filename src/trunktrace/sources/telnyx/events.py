@@ -36,6 +36,9 @@ from trunktrace.sources.telnyx.words import (
 NAME: Final = "telnyx"
 
 _MOST_HEADERS: Final = 64
+_FIRST_VERSION: Final = "call_"
+"""How events of API v1 are called: `call_hangup`, and their bodies are flat."""
+
 _SESSION_ID_CHARACTERS: Final = 32
 
 
@@ -78,6 +81,8 @@ def _event(body: Record, line: int) -> _Event | Broken | None:
     kind = text_in(event, "event_type")
     if kind is None:
         return Broken(line, "no name under `event_type`")
+    if kind.startswith(_FIRST_VERSION):
+        kind = kind.replace("_", ".")
     if kind not in _HANDLERS:
         return None
     payload = object_in(event, "payload") or event

@@ -3,8 +3,9 @@
 The callbacks of one call are one observation, in whatever order they came. `CallStatus` says what
 became of it; there is no SIP code among the documented fields. `CallQualityStats` is JSON in a
 text; its documented measures (`mos`, `jitter`, `packet_loss`) have no unit and no direction, and
-are left out. Source: Telnyx's callback pages `texml-call-initiated`, `-ringing`, `-answered`,
-`-completed`. No real record was seen.
+are left out. The callback of an answering machine detection has no status and no time. Source:
+Telnyx's callback pages `texml-call-initiated`, `-ringing`, `-answered`, `-completed`, `-amd`. No
+whole real record was seen.
 """
 
 from __future__ import annotations
@@ -37,11 +38,19 @@ _MAX_STATS_CHARACTERS: Final = 8192
 _OTHER_CALLBACKS: Final = ("RecordingStatus", "RecordingUrl", "StatusCallbackEvent", "Digits")
 """Fields of callbacks that are no status of a call."""
 
+_PROGRESS: Final = "call-progress-events"
+_COSTS: Final = "call-cost-events"
+_DETECTION: Final = "AnsweredBy"
+_CONVERSATION: Final = "conversation"
+"""How a `CallStatus` begins that is one of an assistant's conversation, and not of the call."""
+
+_TIMES: Final = ("OccurredAt", "Timestamp", "EndTime")
+
 
 @dataclass(frozen=True, slots=True)
 class _Callback:
     status: str
-    at: float
+    at: float | None
     form: Record
 
     @property
@@ -72,25 +81,36 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
 
 def _order(callback: _Callback) -> tuple[int, float, int]:
     number = count(callback.form.get("SequenceNumber"))
-    return _RANKS[callback.status], callback.at, number or 0
+    return _RANKS[callback.status], callback.at or 0.0, number or 0
 
 
 def _callback(form: Record, line: int) -> _Callback | Broken | None:
+    """A status of a call, None for a callback about something else, or why it cannot be read."""
     status = text_in(form, "CallStatus")
+    if _is_no_status(form, status):
+        return None
+    if status is None and text_in(form, _DETECTION):
+        status = _DETECTION
     if status is None:
-        if any(text_in(form, name) for name in _OTHER_CALLBACKS):
-            return None
         return Broken(line, "no `CallStatus`")
     if status not in _RANKS:
         return Broken(line, "a `CallStatus` that is not known")
-    times = (_time(form, name) for name in ("OccurredAt", "Timestamp", "EndTime"))
-    at = next((time for time in times if time is not None), None)
-    if at is None:
+    at = next(filter(None, (_time(form, name) for name in _TIMES)), None)
+    if at is None and any(text_in(form, name) for name in _TIMES):
         return Broken(line, "no time under `Timestamp`")
     found = _Callback(status, at, form)
     if found.leg_id is None and found.control_id is None:
         return Broken(line, "no `CallSid`")
     return found
+
+
+def _is_no_status(form: Record, status: str | None) -> bool:
+    """Whether a callback is about something else: a recording's has the `CallStatus` as well."""
+    source = text_in(form, "CallbackSource")
+    if status is None:
+        return source == _COSTS or any(text_in(form, name) for name in _OTHER_CALLBACKS)
+    is_of_recording = text_in(form, "RecordingStatus") is not None and source != _PROGRESS
+    return is_of_recording or source == _COSTS or status.startswith(_CONVERSATION)
 
 
 def _time(form: Record, name: str) -> float | None:
@@ -139,8 +159,8 @@ def _on_initiated(leg: TelnyxLeg, callback: _Callback) -> None:
     leg.start = callback.at if leg.start is None else leg.start
 
 
-def _on_ringing(_leg: TelnyxLeg, _callback: _Callback) -> None:
-    """It says no more than that the call is on its way: other times are not told."""
+def _on_progress(_leg: TelnyxLeg, _callback: _Callback) -> None:
+    """It says no more than what every callback does: other times are not told."""
 
 
 def _on_answered(leg: TelnyxLeg, callback: _Callback) -> None:
@@ -181,9 +201,10 @@ def _statistics(value: object) -> Record:
 _STATUSES: Final[dict[str, Callable[[TelnyxLeg, _Callback], None]]] = {
     "queued": _on_initiated,
     "initiated": _on_initiated,
-    "ringing": _on_ringing,
+    "ringing": _on_progress,
     "in-progress": _on_answered,
     "answered": _on_answered,
+    _DETECTION: _on_progress,
     "completed": _on_end,
     "busy": _on_end,
     "no-answer": _on_end,

@@ -66,9 +66,8 @@ def error_text(value: object) -> str | None:
 
 def answered_by(value: object) -> str | None:
     """`human` or `machine` of a detection's result (`human_business`, `machine_end_beep`, ...)."""
-    word = value.lower() if isinstance(value, str) else ""
-    kinds = ("human", "machine")
-    return next((kind for kind in kinds if word == kind or word.startswith(kind + "_")), None)
+    word = value.lower().partition("_")[0] if isinstance(value, str) else ""
+    return {"human": "human", "machine": "machine", "fax": "machine"}.get(word)
 
 
 def attestation(level: object, validated: object) -> str | None:

@@ -27,6 +27,7 @@ from trunktrace.sources.twilio.words import (
     Told,
     codec_in,
     measured,
+    region_in,
     sid_of,
     taken,
     told_in,
@@ -108,7 +109,7 @@ def _said_once(sample: Record) -> dict[str, object]:
         own = codec_in(object_in(sample, "interval"))
     return {
         **(own if own["codec"] is not None else {}),
-        "region": text_in(metadata, "region") or text_in(metadata, "edge_location"),
+        "region": region_in(metadata, "region", "edge_location"),
     }
 
 

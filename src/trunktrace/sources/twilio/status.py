@@ -2,9 +2,10 @@
 
 The callbacks of one call (`CallSid`) are one observation, in whatever order they came:
 `SequenceNumber` orders them, and a word that ends the call is never taken back. Their times are
-whole seconds, so they give no moment of answer or hang-up. Calls over an Elastic SIP Trunk have no
-status callbacks. Sources: Twilio's pages "Call resource" (StatusCallback) and "Voice request
-parameters".
+whole seconds, so they give no moment of answer or hang-up. The request to the `action` of a
+`<Dial><Sip>` is one of the dialled leg as well. Calls over an Elastic SIP Trunk have no
+status callbacks. Sources: Twilio's pages "Call resource" (StatusCallback), "Voice request
+parameters", "TwiML Voice: Dial" and "TwiML Voice: Sip".
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from trunktrace.sources.shapes.values import count, decimal, http_time, iso_time
 from trunktrace.sources.twilio.words import (
     ANSWERED_BY,
     CARRIER,
+    data_of,
     direction_told,
     say_country,
     say_ending,
@@ -35,6 +37,8 @@ from trunktrace.sources.twilio.words import (
 NAME: Final = "twilio-status"
 
 _UNDER_WAY: Final = ("queued", "initiated", "ringing", "in-progress")
+_DIALLED: Final = {"answered": "in-progress"}
+"""`DialCallStatus` where it is no word of a `CallStatus`: a leg that talks to somebody else now."""
 _OTHER_KINDS: Final = frozenset(
     {
         "ConferenceSid",
@@ -71,10 +75,38 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
         elif reason:
             broken.append(Broken(line, reason))
         else:
-            call_sid = fields["CallSid"]
-            calls.setdefault(call_sid, _Call(call_sid)).callbacks.append(fields)
+            _take(calls, fields)
     told = [call.observation(reading) for call in calls.values()]
     return Parsed(tuple(told), tuple(broken), ignored)
+
+
+def _take(calls: dict[str, _Call], fields: dict[str, str]) -> None:
+    """Add a callback to its call, and what it says of a leg that this call dialled."""
+    sid, dialled = fields["CallSid"], _dialled(fields)
+    calls.setdefault(sid, _Call(sid)).callbacks.append(fields)
+    if dialled is not None:
+        sid = dialled["CallSid"]
+        leg = calls.setdefault(sid, _Call(sid))
+        leg.callbacks.append(dialled)
+        leg.is_sip = True
+        leg.persons.update(fields[name] for name in _PARTIES if name in fields)
+
+
+def _dialled(fields: dict[str, str]) -> dict[str, str] | None:
+    """What the request after a `<Dial><Sip>` says of the dialled leg, under the names of that leg.
+
+    None where it says nothing. Of other nouns it does not say whether they are a telephone.
+    """
+    sid, status = sid_of(fields.get("DialCallSid")), fields.get("DialCallStatus", "")
+    status = _DIALLED.get(status, status)
+    names = {"SipCallId": "DialSipCallId", "SipResponseCode": "DialSipResponseCode"}
+    told = {name: fields[dial] for name, dial in names.items() if dial in fields}
+    if sid is None or not told or status not in (*ENDINGS, *_UNDER_WAY):
+        return None
+    if "DialCallDuration" in fields:
+        told["CallDuration"] = fields["DialCallDuration"]
+    parent = {"ParentCallSid": fields["CallSid"], "Direction": "outbound-dial"}
+    return {"CallSid": sid, "CallStatus": status, **parent, **told}
 
 
 def _fields(body: Record) -> dict[str, str]:
@@ -83,7 +115,7 @@ def _fields(body: Record) -> dict[str, str]:
     A callback that comes by Event Streams has them under `data.request.parameters`.
     """
     if "specversion" in body:
-        body = object_in(object_in(object_in(body, "data"), "request"), "parameters")
+        body = object_in(object_in(data_of(body) or {}, "request"), "parameters")
     fields: dict[str, str] = {}
     for name, value in body.items():
         text = value if isinstance(value, str) else _written(value)
@@ -121,6 +153,8 @@ class _Call:
     def __init__(self, call_sid: str) -> None:
         self._sid = call_sid
         self.callbacks: list[dict[str, str]] = []
+        self.is_sip = False
+        self.persons: set[str] = set()
 
     def observation(self, reading: Reading) -> Observation:
         """What the callbacks of the call say together."""
@@ -130,9 +164,10 @@ class _Call:
             fields |= callback
         caller = fields.get("From") or fields.get("Caller")
         callee = fields.get("To") or fields.get("Called")
-        faces_sip = _faces_sip(fields.get("Direction", ""), caller, callee)
+        faces_sip = self.is_sip or _faces_sip(fields.get("Direction", ""), caller, callee)
         draft = Draft(NAME, leg="trunk" if faces_sip else "pstn", record_id=self._sid)
         told = direction_told(fields.get("Direction"), faces_sip=faces_sip)
+        draft.hide(*self.persons)
         _name_parties(draft, fields, ordered, caller, callee)
         draft.say(
             carrier=CARRIER,

@@ -32,6 +32,7 @@ from trunktrace.sources.twilio.words import (
     codec_in,
     direction_told,
     measured,
+    region_in,
     say_country,
     say_ending,
     sid_of,
@@ -54,6 +55,7 @@ _ENDINGS: Final[dict[str, Ending]] = {
     "fail": "failed",
 }
 _SIP_CONNECTIONS: Final = frozenset({"sip_trunk", "sip_interface"})
+_REGIONS: Final = ("signaling_region", "media_region", "edge_location")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ def _has_own_facts(edge: Record) -> bool:
 def _leg(summary: _Summary, leg: Leg, edge: Record) -> Draft:
     """What is known of a leg of the call by its own edge."""
     record, own = summary.record, object_in(edge, "properties")
+    # The first version of the schema has the properties of the SIP side among the call's.
+    call = object_in(record, "properties") if leg == "trunk" else {}
     draft = Draft(NAME, leg=leg, record_id=summary.call_sid)
     draft.complete = summary.complete
     draft.start = iso_time(record.get("created_time")) or iso_time(record.get("start_time"))
@@ -155,8 +159,8 @@ def _leg(summary: _Summary, leg: Leg, edge: Record) -> Draft:
     draft.say(
         carrier=CARRIER,
         provider_call_id=summary.call_sid,
-        call_id=text_in(own, "sip_call_id"),
-        trunk_id=text_in(own, "trunk_sid"),
+        call_id=text_in(own, "sip_call_id") or text_in(call, "sip_call_id"),
+        trunk_id=text_in(own, "trunk_sid") or text_in(call, "trunk_sid"),
     )
     draft.identify("linked_id", sid_of(record.get("parent_call_sid")) or summary.call_sid)
     _name_parties(draft, record)
@@ -189,9 +193,8 @@ def _say_call(draft: Draft, summary: _Summary, edge: Record) -> None:
         hangup_source=hung_up if hung_up in ("caller", "callee") and not unanswered else None,
         pdd_ms=decimal(call.get("pdd_ms")) or None,
         answered_by=ANSWERED_BY.get(text_in(record, "answered_by") or ""),
-        region=text_in(own, "signaling_region")
-        or text_in(own, "media_region")
-        or text_in(own, "edge_location"),
+        q850_cause=count(call.get("q850_cause")) or None,
+        region=region_in(own, *_REGIONS) or region_in(call, *_REGIONS),
     )
 
 

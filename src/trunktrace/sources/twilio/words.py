@@ -20,7 +20,7 @@ from trunktrace.sources.losses import Loss
 from trunktrace.sources.parsed import Broken
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.callbacks import Ending
-from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
+from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, record, text_in
 from trunktrace.sources.shapes.ordered import take_each
 from trunktrace.sources.shapes.values import count, decimal
 from trunktrace.windows import Leg, MediaDirection
@@ -40,7 +40,27 @@ STREAMS: Final[dict[tuple[Leg, str], MediaDirection]] = {
 }
 """Twilio's direction is the edge's: inbound is what arrived at it from outside."""
 
-_SID: Final = re.compile(r"[A-Z]{2}[0-9A-Za-z]{32}")
+_SID: Final = re.compile(r"[A-Z]{2}[0-9A-Za-z]{28,34}")
+"""A SID has 32 digits; those in the examples of Twilio's documentation have a few less."""
+
+_BY_SDK: Final = {
+    "callSid": "call_sid",
+    "callType": "call_type",
+    "callState": "call_state",
+    "answeredBy": "answered_by",
+    "processingState": "processing_state",
+    "createdTime": "created_time",
+    "startTime": "start_time",
+    "endTime": "end_time",
+    "connectDuration": "connect_duration",
+    "carrierEdge": "carrier_edge",
+    "sipEdge": "sip_edge",
+}
+"""Names that Twilio's SDK for JavaScript writes otherwise than the API; those within the edges
+are the API's."""
+
+_UNKNOWN: Final = "unknown"
+"""How the values of an enumeration begin that say nothing: `unknown_realm`, `unknown_edge`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +85,37 @@ def told_in(data: bytes, list_key: str) -> Iterator[Told | Broken]:
         if isinstance(body, Broken):
             yield body
         elif "specversion" in body:
-            event, kind = body.get("data"), text_in(body, "type")
-            if kind is None or not isinstance(event, dict):
+            event, kind = data_of(body), text_in(body, "type")
+            if kind is None or event is None:
                 yield Broken(line, "an event without `type` or `data`")
             else:
-                yield Told(line, kind, cast("Record", event))
+                yield Told(line, kind, event)
         elif isinstance(body.get(list_key), list):
             members = list_in(body, list_key)
             if not members:
                 yield Told(line, EMPTY_PAGE, {})
             for one in members:
                 if isinstance(one, dict):
-                    yield Told(line, "", cast("Record", one))
+                    yield Told(line, "", _by_api(cast("Record", one)))
                 else:
                     yield Broken(line, f"no object in `{list_key}`")
         else:
-            yield Told(line, "", body)
+            yield Told(line, "", _by_api(body))
+
+
+def _by_api(told: Record) -> Record:
+    """The record by the API's names."""
+    if "callSid" not in told:
+        return told
+    return {_BY_SDK.get(name, name): value for name, value in told.items()}
+
+
+def data_of(event: Record) -> Record | None:
+    """What a CloudEvent carries; None if that is nothing. Some sinks get it as a text of JSON."""
+    data = event.get("data")
+    if isinstance(data, str):
+        data = record(data.encode(errors="replace"))
+    return cast("Record", data) if isinstance(data, dict) else None
 
 
 def taken(
@@ -94,8 +129,14 @@ def taken(
 
 
 def sid_of(value: object) -> str | None:
-    """A SID: two capitals and 32 letters or digits; None for anything else."""
+    """A SID: two capitals and about 32 letters or digits; None for anything else."""
     return value if isinstance(value, str) and _SID.fullmatch(value) else None
+
+
+def region_in(place: Record, *names: str) -> str | None:
+    """The first of the regions by these names that is told."""
+    told = (text_in(place, name) for name in names)
+    return next((one for one in told if one and not one.lower().startswith(_UNKNOWN)), None)
 
 
 def direction_told(word: str | None, *, faces_sip: bool) -> str | None:
@@ -133,9 +174,9 @@ def say_ending(
             draft.say(outcome="answered")
     elif code is not None and 300 <= code < 700:
         draft.answer(code, reason=reason)
-        if ending == "no_answer" and code == 487:
-            # Twilio's own ringing timeout ends in its own CANCEL.
-            draft.say(outcome="no_answer")
+        if ending in ("no_answer", "busy") and code == 487:
+            # Twilio's own ringing timeout ends in its own CANCEL; some carriers say 487 for busy.
+            draft.say(outcome=ending)
     else:
         draft.say(outcome=ending, reason=reason)
 
