@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import re
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -383,7 +384,9 @@ def test_a_q850_cause_is_one_of_q850(variables: dict[str, str], cause: int | Non
 @pytest.mark.parametrize(
     "name, outcome",
     [("NO_ANSWER", "no_answer"), ("ORIGINATOR_CANCEL", "canceled"), ("USER_BUSY", "busy"),
-     ("UNALLOCATED_NUMBER", "invalid_number"), ("LOSE_RACE", "canceled"), ("NONE", None)],
+     ("UNALLOCATED_NUMBER", "invalid_number"), ("LOSE_RACE", "canceled"), ("NONE", None),
+     ("DECLINE", "rejected"), ("BUSY_EVERYWHERE", "busy"), ("UNWANTED", "blocked"),
+     ("DOES_NOT_EXIST_ANYWHERE", "invalid_number"), ("STALE_DATE", "blocked")],
 )  # fmt: skip
 def test_a_cause_says_what_became_of_a_call_without_a_code(name: str, outcome: str | None) -> None:
     """Where no SIP code was written, the cause's name gives the outcome, and no code."""
@@ -427,6 +430,26 @@ def test_who_hung_up_by_both_legs(
     """Legs in one file explain each other; after a BYE on each, each leg has its own end."""
     told = cdr(document("inbound", "a", **a_leg), document("outbound", "b", call_uuid="a", **b_leg))
     assert tuple(leg.facts.get(HUNG_UP) for leg in told.observations) == who
+
+
+@pytest.mark.parametrize("cause", ["BLIND_TRANSFER", "ATTENDED_TRANSFER"])
+def test_who_handed_a_call_over_was_not_hung_up_by_the_other_end(cause: str) -> None:
+    """FreeSWITCH says goodbye to the leg that sent a REFER; the caller goes on elsewhere."""
+    a_leg = document("inbound", "a", **RECV)
+    agent = document("outbound", "b", call_uuid="a", hangup_cause=cause, **SEND)
+    desk = document("outbound", "c", call_uuid="a", **SEND)
+    told = cdr(a_leg, agent, desk).observations
+    assert [leg.facts.get(HUNG_UP) for leg in told] == ["caller", None, "caller"]
+
+
+@pytest.mark.parametrize("hangup, who", [(31_000, "callee"), (45_000, None), (20_000, None)])
+def test_a_goodbye_ends_a_leg_at_once(hangup: int, who: str | None) -> None:
+    """The callee's BYE did not end a leg that went on to voicemail, nor one that ended before."""
+    last = {"last_bridge_proto_specific_hangup_cause": "sip:200"}
+    a_leg = document("inbound", "a", hangup=hangup, **SEND | last)
+    b_leg = document("outbound", "b", call_uuid="a", hangup=30_000, **RECV)
+    told = cdr(a_leg, b_leg).observations
+    assert [leg.facts.get(HUNG_UP) for leg in told] == [who, "callee"]
 
 
 def test_nobody_hung_up_a_call_that_was_refused() -> None:
@@ -612,6 +635,174 @@ def test_numbers_stand_nowhere_in_clear() -> None:
     assert "5550101" not in said
 
 
+# Shapes that public records have ----------------------------------------------------------------
+
+
+def test_one_profile_may_be_no_list() -> None:
+    """FreeSWITCH wrote `callflow` as an object, and once more for each profile, before 1.6."""
+    whole = document()
+    flows = whole.pop("callflow")
+    later = {"caller_profile": {"destination_number": "ivr"}, "times": flows[0]["times"]}
+    text = json.dumps(whole)[:-1]
+    for flow in (later, *flows):
+        text += f', "callflow": {json.dumps(flow)}'
+    (found,) = SOURCES[CDR].parse(f"{text}}}".encode()).observations
+    assert as_json(found) == as_json(one(document()))
+    alone = one(whole | {"callflow": flows[0]})
+    assert alone.facts["sip.callee.number"] == "+1*******01"
+
+
+def test_variables_of_media_had_other_names() -> None:
+    """Before 1.4 they began with `sip_`."""
+    old = {"rtp_use_codec_name": "", "rtp_use_codec_rate": "", "rtp_use_codec_ptime": "",
+           "rtp_use_pt": "", "sip_use_codec_name": "G722", "sip_use_codec_rate": "8000",
+           "sip_use_codec_ptime": "30", "sip_use_pt": "9"}  # fmt: skip
+    facts = one(document(**old)).facts
+    assert [facts[f"rtp.{key}"] for key in ("codec", "clock_rate_hz", "ptime_ms")] == [
+        "g722", 8000, 30]  # fmt: skip
+    assert facts["rtp.payload_type"] == 9
+    only = old | {"sip_use_pt": "", "sip_audio_recv_pt": "9"}
+    assert one(document(**only)).facts["rtp.payload_type"] == 9
+
+
+@pytest.mark.parametrize(
+    "name, value, told",
+    [
+        ("zrtp_secure_media_confirmed_audio", "true", "srtp"),
+        ("rtp_secure_media_confirmed_audio", "true", "srtp"),
+        ("sip_secure_media_confirmed", "true", "srtp"),
+        ("zrtp_secure_media_confirmed_audio", "false", "none"),
+    ],
+)
+def test_media_may_be_encrypted_beside_the_sdp(name: str, value: str, told: str) -> None:
+    """ZRTP agrees its keys within the media: the SDP says RTP/AVP."""
+    sdp = "v=0\r\nm=audio 4000 RTP/AVP 0\r\n"
+    found = one(document(switch_r_sdp=sdp, **{name: value}))
+    assert found.facts["sip.media_encryption"] == told
+
+
+CANCELED = {"sip_hangup_disposition": "recv_cancel", "sip_invite_failure_status": "487",
+            "sip_invite_failure_phrase": "CANCEL", "sip_term_status": "487",
+            "sip_term_cause": "487", "hangup_cause": "ORIGINATOR_CANCEL"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "phrase, header, outcome",
+    [
+        ("Decline", 'SIP;cause=603;text="v=analytics1;url=https://a.example/x";location=TN',
+         "blocked"),
+        ("Network Blocked", 'Q.850;cause=21;text="v=analytics1;url=https://a.example"', "blocked"),
+        ("Network Blocked", "", "blocked"),
+        ("Decline", 'SIP;cause=603;text="Call Rejected"', "rejected"),
+        ("Decline", "", "rejected"),
+    ],
+)  # fmt: skip
+def test_a_block_by_analytics_is_told_in_phrase_or_reason(
+    phrase: str, header: str, outcome: str
+) -> None:
+    """FreeSWITCH hands on the Reason header of a 603+ with the phrase of its own."""
+    told = {"sip_term_status": "603", "sip_invite_failure_status": "603", "sip_reason": header}
+    found = one(failed("outbound", sip_invite_failure_phrase=phrase, **told))
+    assert (found.facts[OUTCOME], found.facts["sip.response.reason"]) == (outcome, phrase)
+
+
+def test_freeswitchs_own_word_is_no_reason_phrase() -> None:
+    """It writes CANCEL where a CANCEL came or went: no answer said so."""
+    a_leg = one(failed(**CANCELED))
+    b_leg = one(failed("outbound", "b", **CANCELED | {"sip_hangup_disposition": "send_cancel"}))
+    for leg in (a_leg, b_leg):
+        assert (leg.facts[CODE], leg.facts[OUTCOME]) == (487, "canceled")
+        assert "sip.response.reason" not in leg.facts
+    assert a_leg.facts[HUNG_UP] == "caller"
+
+
+def test_early_media_that_were_only_sent_are_media() -> None:
+    """A ringback tone is media of the codec that was agreed, also where nothing came back."""
+    stats = {"audio": {"inbound": {"packet_count": 0, "mean_interval": 0, "mos": 4.5},
+                       "outbound": {"packet_count": 174}}}  # fmt: skip
+    found = one(document(answered=None, callStats=stats, **CANCELED))
+    assert found.facts["rtp.codec"] == "pcmu"
+    assert [(w.packet_count, w.loss_ratio, w.mos) for w in found.windows] == [
+        (0, None, None), (174, None, None)]  # fmt: skip
+    assert "sip.media_encryption" not in found.facts
+
+
+@pytest.mark.parametrize(
+    "flipped, caller", [("yes", "+1*******77"), ("true", "+1*******77"), ("", "+1*******99")]
+)
+def test_the_caller_of_a_call_that_freeswitch_made(flipped: str, caller: str) -> None:
+    """From the answer on the profile has the callee's number; the caller's is in a variable."""
+    told = {"channel_cid_flipped": flipped, "pre_transfer_caller_id_number": "+15555550177"}
+    found = one(document("outbound", **told))
+    assert found.facts["sip.caller.number"] == caller
+    assert "5550177" not in json.dumps(as_json(found))
+
+
+def test_without_profiles_the_invite_says_who_calls_whom() -> None:
+    """A document of variables alone has the users of From and To."""
+    alone = document(sip_from_user="+15555550155", sip_to_user="+15555550166",
+                     start_uepoch=str(BEGAN), end_uepoch=str(BEGAN + 1_000_000))  # fmt: skip
+    del alone["callflow"]
+    facts = one(alone).facts
+    assert facts["sip.caller.number"] == "+1*******55"
+    assert facts["sip.callee.number"] == "+1*******66"
+    alone["variables"]["sip_from_user"] = "FreeSWITCH"
+    assert "sip.caller.number" not in one(alone).facts
+    set_by_dialplan = {"caller_id_number": "+15555550188", "destination_number": "+15555550122"}
+    alone["variables"] |= set_by_dialplan
+    facts = one(alone).facts
+    assert facts["sip.caller.number"] == "+1*******88"
+    assert facts["sip.callee.number"] == "+1*******22"
+
+
+def test_holds_are_marks() -> None:
+    """`hold_events` lists them, also encoded; one that lasts to the end may have none."""
+    second = 1_000_000
+    holds = f"{{{{{BEGAN + 3 * second},{BEGAN + 5 * second}}},{{{BEGAN + 9 * second},0}}}}"
+    begin = BEGAN / 1e6
+    for text in (holds, quote(holds, safe="")):
+        marks = [mark for mark in one(document(hold_events=text)).marks if mark.kind == "hold"]
+        assert [(mark.start, mark.end) for mark in marks] == [
+            (begin + 3, begin + 5), (begin + 9, None)]  # fmt: skip
+    assert not [m for m in one(document(hold_events="{}")).marks if m.kind == "hold"]
+
+
+def test_numbers_may_be_written_as_numbers() -> None:
+    """Who stores a document may have turned its values into numbers."""
+    told: dict[str, Any] = {"hangup_cause_q850": 17, "sip_term_status": 486, "rtp_use_pt": True}
+    found = one(failed("outbound", **told))
+    assert (found.facts[CAUSE], found.facts[CODE]) == (17, 486)
+
+
+def test_posted_documents_in_base64() -> None:
+    """With `encode` at base64 the document is not URL-encoded."""
+    coded = base64.b64encode(json.dumps(document()).encode())
+    good = as_json(one(document()))
+    for data in (b"cdr=" + coded, b"uuid=a_1&cdr=" + quote(coded, safe="").encode()):
+        parsed = SOURCES[CDR].parse(data + b"\n")
+        assert ([as_json(found) for found in parsed.observations], parsed.broken) == ([good], ())
+    wrong = SOURCES[CDR].parse(b"cdr=abc\ncdr=\xff\n")
+    assert [broken.line for broken in wrong.broken] == [1, 2]
+
+
+def test_a_posted_document_may_be_long() -> None:
+    """A call through a long dialplan is posted in over 64 KiB, and is read."""
+    steps = [{"app_name": "set", "app_data": f"step_{n}={{a}}", "app_stamp": "1"} for n in
+             range(900)]  # fmt: skip
+    data = b"cdr=" + quote(json.dumps(document() | {"app_log": {"applications": steps}})).encode()
+    assert len(data) > 100_000
+    assert len(SOURCES[CDR].parse(data).observations) == 1
+    (broken,) = SOURCES[CDR].parse(b"cdr=" + b"%7B" * 100_000).broken
+    assert "KiB" in broken.reason
+
+
+@pytest.mark.parametrize("letters", [b"%41", b"%", b"QUJD", b"a&"])
+def test_a_posted_document_takes_no_longer_than_json(letters: bytes) -> None:
+    """Whatever is posted is read in a few milliseconds."""
+    data = b"cdr=" + letters * (190_000 // len(letters))
+    assert lines_of_json(lambda: SOURCES[CDR].parse(data)) < 12
+
+
 # Events -----------------------------------------------------------------------------------------
 
 
@@ -695,6 +886,124 @@ def test_a_sequence_that_begins_anew_is_no_loss() -> None:
     (window,) = SOURCES[ESL].parse(data).observations[0].windows
     assert (window.direction, window.lost_count, window.packet_count) == ("out", 5, 245)
     assert window.jitter_ms == 10.0
+
+
+def in_clear(data: bytes) -> bytes:
+    """A captured stream of plain events as fs_cli prints it: decoded, with `RECV EVENT`."""
+    text = unquote(re.sub(rb"Content-[^\n]+\n", b"", data).decode())
+    described = re.compile(
+        r"^(variable_switch_m_sdp: .*?)\n(?=variable_)", re.MULTILINE | re.DOTALL
+    )
+    told = described.sub(r"\1\n\n", text).replace("\r\n", "\n")
+    return re.sub(r"(?m)^(?=Event-Name: )", "RECV EVENT\n", told).encode()
+
+
+@every_call
+def test_events_as_fs_cli_prints_them(call: str) -> None:
+    """Descriptions over several lines, blank lines in events, prompts and answers say the same."""
+    data = captured(call, "esl-plain.txt")
+    clear = in_clear(data)
+    assert b"\n\nvariable_" in clear
+    assert _by_leg(clear) == _by_leg(data)
+    talk = (b"/event plain ALL\n+OK event listener enabled plain\n\nfreeswitch@fs1> \n\n"
+            b"2026-11-23 01:16:53.123456 [DEBUG] switch_core.c:1 x\n\n")  # fmt: skip
+    parsed = SOURCES[ESL].parse(talk + clear + talk)
+    assert (len(parsed.observations), parsed.broken) == (2, ())
+    spaced = re.sub(rb"(?m)$", b"   ", clear)
+    assert _by_leg(spaced) == _by_leg(data)
+
+
+@every_call
+def test_json_events_as_fs_cli_prints_them(call: str) -> None:
+    """`/event json`: a line before each event, which may go over several lines."""
+    data = captured(call, "esl-json.txt")
+    told = [json.loads(frame.split(b"\n\n", 1)[1]) for frame in frames(data)]
+    for indent in (None, 1):
+        text = "".join(f"RECV EVENT\n{json.dumps(one, indent=indent)}\n\n" for one in told)
+        assert _by_leg(text.encode()) == _by_leg(data)
+    framed = "".join(
+        f"Content-Length: 9\nContent-Type: text/event-json\n\n{json.dumps(one, indent=1)}\n"
+        for one in told
+    )
+    assert _by_leg(framed.encode()) == _by_leg(data)
+
+
+def test_what_is_in_clear_is_not_decoded_again() -> None:
+    """A percent sign of a Call-ID stays in an event that is not encoded."""
+    data = (GOLDEN / ESL / "made-fs-cli.txt").read_bytes()
+    legs = {leg.leg: leg for leg in SOURCES[ESL].parse(data).observations}
+    assert legs["pstn"].facts["sip.call_id"] == "3ce0%40fec6b"
+    assert legs["pstn"].facts["sip.media_encryption"] == "none"
+    assert {leg.facts[HUNG_UP] for leg in legs.values()} == {"caller"}
+
+
+def test_a_torn_event_in_clear_is_broken() -> None:
+    """Also where it is torn after a blank line."""
+    data = in_clear(captured("03-busy-486", "esl-plain.txt"))
+    at = data.rindex(b"variable_sip_hangup_disposition")
+    parsed = SOURCES[ESL].parse(data[: at + 20])
+    assert [broken.reason for broken in parsed.broken] == ["the event is cut off"]
+    assert len(parsed.observations) == 1
+
+
+def test_an_event_without_a_frame_may_have_a_body() -> None:
+    """A body is as long as the event says, and is no event."""
+    job = b"Event-Name: BACKGROUND_JOB\nContent-Length: 12\n\n+OK\n\nab: cd\n\n"
+    data = re.sub(rb"Content-[^\n]+\n", b"", captured("03-busy-486", "esl-plain.txt"))
+    parsed = SOURCES[ESL].parse(job + data + job)
+    assert (len(parsed.observations), parsed.broken, parsed.ignored) == (2, (), 2)
+
+
+def test_an_empty_value_is_none() -> None:
+    """FreeSWITCH writes `_undef_` for it."""
+    data = captured("01-clean", "esl-plain.txt")
+    data = re.sub(rb"(?m)^variable_carrier: .*$", b"variable_carrier: _undef_", data)
+    legs = SOURCES[ESL].parse(re.sub(rb"Content-[^\n]+\n", b"", data)).observations
+    assert len(legs) == 2
+    assert "_undef_" not in repr(legs)
+    assert not any("trunk.carrier" in leg.facts for leg in legs)
+
+
+def test_a_header_that_stands_several_times_is_a_list_in_json() -> None:
+    """`originated_legs` is one where several legs were made."""
+    made = ["b;Outbound Call;1", "c;Outbound Call;1"]
+    event = {"Event-Name": "CHANNEL_HANGUP_COMPLETE", "Event-Date-Timestamp": str(BEGAN),
+             "Unique-ID": "a", "Call-Direction": "outbound", "variable_originated_legs": made,
+             "variable_originate_causes": [1]}  # fmt: skip
+    (leg,) = SOURCES[ESL].parse(json.dumps(event).encode()).observations
+    assert leg.leg == "pstn"
+
+
+def test_reports_that_freeswitch_sends_have_an_event_of_their_own() -> None:
+    """SEND_RTCP_MESSAGE says what FreeSWITCH received; the same told as received counts once."""
+    data = (GOLDEN / ESL / "made-sent-rtcp.jsonl").read_bytes()
+    (leg,) = SOURCES[ESL].parse(data).observations
+    told = [(w.direction, w.packet_count, w.lost_count, w.jitter_ms) for w in leg.windows]
+    assert told == [("in", 225, 25, None), ("out", 245, 5, 10.0)]
+    lines = data.splitlines()
+    sent = b"\n".join(line for line in lines if b"RECV_RTCP" not in line)
+    (leg,) = SOURCES[ESL].parse(sent).observations
+    assert [(w.direction, w.lost_count, w.loss_method) for w in leg.windows] == [
+        ("in", 25, "counted")]  # fmt: skip
+    assert leg.facts["rtp.codec"] == "pcmu"
+
+
+def test_the_last_event_alone_tells_of_holds() -> None:
+    """Where no CHANNEL_HOLD was kept, `hold_events` has them; else each is told once."""
+    lines = (GOLDEN / ESL / "made-live-lines.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    held = next(event for event in told if event["Event-Name"] == "CHANNEL_HOLD")
+    at = int(held["Event-Date-Timestamp"])
+    last = held | {"Event-Name": "CHANNEL_HANGUP_COMPLETE",
+                   "Event-Date-Timestamp": str(at + 9_000_000),
+                   "variable_hold_events": f"{{{{{at},{at + 1_000_000}}}}}"}  # fmt: skip
+
+    def holds(*events: dict[str, Any]) -> list[float]:
+        data = "\n".join(map(json.dumps, events)).encode()
+        (leg,) = SOURCES[ESL].parse(data).observations
+        return [mark.start for mark in leg.marks if mark.kind == "hold"]
+
+    assert holds(last) == holds(held, last) == [at / 1e6]
 
 
 # Whatever a file holds ---------------------------------------------------------------------------

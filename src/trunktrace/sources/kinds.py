@@ -93,6 +93,8 @@ def _of_packet(packet: bytes) -> str | None:
 # Text -------------------------------------------------------------------------------------------
 
 _RTPENGINE_LOG: Final = re.compile(r"\brtpengine(?:\[\d+\])?: ")
+_JSON_LINE: Final = re.compile(r"\{|\[\s*(?:[\[{\]\"]|$)")
+"""How JSON begins; not `[1795396180.609211] INFO: ` of a log on stderr, nor `[pod/NAME/...] `."""
 _BENCODED: Final = re.compile(r"(?:\S{1,128} )?d\d{1,2}:[a-zA-Z]")
 _CDR_ROW: Final = re.compile(r'.*,"?(?:ANSWERED|NO ANSWER|BUSY|FAILED|CONGESTION)"?,|"?calldate"?,')
 _LEAST_COMMAS: Final = 14
@@ -100,16 +102,23 @@ _TEXTS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("vq-rtcpxr", re.compile(r"(?i)VQ(?:Session|Interval|Alert)Report\b|Event: *vq-rtcpxr")),
     ("asterisk-ami", re.compile(r"Asterisk Call Manager/|Event: \w|Response: (?:Success|Error)")),
     ("freeswitch-esl", re.compile(r"Content-Type: text/(?:event-|disconnect)|Event-Name: [A-Z_]+")),
+    ("freeswitch-cdr", re.compile(r"(?:uuid=[^&\s]{0,64}&)?cdr=(?:\{|%7[Bb]|e[wy][A-Za-z0-9+/])")),
+    ("livekit-sip", re.compile(
+        r".{0,160}T\d\d:\d\d:\d\d[.\d]{0,10}\S{1,6}\s+(?:DEBUG|INFO|WARN|ERROR)\s+(?:\S{1,32}\s+)?"
+        r"sip/\w{1,64}\.go:\d")),
+    ("livekit-sip", re.compile(r'[^{]{1,160}\{.{0,512}"msg": ?".{0,512}"callID": ?"SCL_')),
     ("radius", re.compile(r"\s+Acct-Status-Type\s*\+?=")),
     ("kamailio-acc-json", re.compile(r".{0,128}\bjson_acc\b[^{]{0,64}\{")),
     ("opensips-acc", re.compile(r".{0,128}\bopensips\b.{0,128}\bACC: |.{0,128}\bE_ACC_\w+")),
     ("opensips-acc", re.compile(r".{0,256}\bACC: call ended: ")),
     ("kamailio-acc", re.compile(r".{0,256}\bACC: (?:transaction|call|request) \w+: ")),
     ("kamailio-acc", re.compile(r".{0,256}\blog_write_cdr\(\): ")),
+    ("rtpengine", re.compile(r".{0,256}\]:? (?:\[\w+\] )?(?:Final packet stats:|--- Tag ')")),
+    ("asterisk-cdr", re.compile(r".{0,256}\bSrc\. Channel\b")),
     ("asterisk-qos", re.compile(r"(?!\").{0,128}\bssrc=\d+;themssrc=")),
     ("asterisk-qos", re.compile(r".{0,64}\bRTPAUDIOQOS\w*\b.{0,8}[=:]")),
     ("asterisk-qos", re.compile(r"min(?:rx|tx)?(?:jitter|lost|rtt|mes)=|minrx\w+=")),
-)
+)  # fmt: skip
 """How a line of a source begins: the first line that fits any decides, and on it the first rule.
 Kamailio and OpenSIPS log accounting alike: OpenSIPS by its name, and by the end of a call, which
 Kamailio calls otherwise."""
@@ -120,7 +129,7 @@ def _of_text(head: bytes) -> str | None:
     if _BENCODED.match(text):
         return "rtpengine"
     for line in islice(text.splitlines(), _LINES):
-        if line.startswith(("{", "[")):
+        if _JSON_LINE.match(line):
             return None
         told = next((kind for kind, begins in _TEXTS if begins.match(line[:1024])), None)
         if told is None and line.count(",") >= _LEAST_COMMAS and _CDR_ROW.match(line[:4096]):
@@ -147,6 +156,14 @@ def _begins(key: str, start: str) -> Fits:
     return lambda record: (text_in(record, key) or "").startswith(start)
 
 
+_TEXT_KEYS: Final = ("log", "message", "MESSAGE", "line")
+
+
+def _holds_bridge_line(record: Record) -> bool:
+    """A shipper's object around a line of livekit-sip's log."""
+    return any('"SCL_' in (text_in(record, key) or "") for key in _TEXT_KEYS)
+
+
 _INSIGHTS: Final = "com.twilio.voice.insights.call-"
 """How the types of Twilio's event streams begin."""
 
@@ -157,7 +174,11 @@ OBJECTS: Final[Rules] = (
     ("rtpengine", _has("t", "dir", "raw")),
     ("livekit-participant", _has("t", "event")),
     ("livekit-webhook", lambda r: "event" in r and ("room" in r or "createdAt" in r)),
+    ("livekit-webhook", _has("event", "egress_info")),
     ("livekit-sip", lambda r: "msg" in r and ("callID" in r or "ts" in r)),
+    ("livekit-sip", _holds_bridge_line),
+    ("signalwire", _either(_begins("event_type", "calling.call."),
+        lambda r: "jsonrpc" in r and r.get("method") == "signalwire.event")),
     ("telnyx", _either(_begins("event_type", "call."), _has("call_control_id"))),
     ("twilio-summary", _either(
         _begins("type", _INSIGHTS + "summary"), _has("call_type", "call_state"),
@@ -173,7 +194,12 @@ OBJECTS: Final[Rules] = (
     ("asterisk-ari", _either(
         _has("channel_uniqueid"), _has("id", "dialplan", "connected"),
         lambda r: "application" in r and "type" in r and "asterisk_id" in r,
+        _has("application", "type", "timestamp", "channel"),
         lambda r: "txcount" in r and "rxcount" in r)),
+    ("asterisk-ami", _either(_has("Event", "Channel", "Uniqueid"),
+        _has("event", "channel", "uniqueid"), _has("Event", "Channel", "UniqueID"))),
+    ("asterisk-cdr", _either(_has("channel", "dstchannel", "disposition"),
+        _has("Channel", "DestinationChannel", "Disposition"))),
     ("rtpengine", _either(
         _has("SSRC", "tags"), _has("tags", "created"), _has("tags", "result"),
         _has("result", "error-reason"), _has("result", "SSRC"))),
@@ -181,6 +207,7 @@ OBJECTS: Final[Rules] = (
         or str(r.get("event", "")).startswith("E_ACC_")),
     ("kamailio-acc-json", lambda r: ("callid" in r or "call_id" in r)
         and (("sip_code" in r and "method" in r) or ("start_time" in r and "end_time" in r))),
+    ("kamailio-acc", _has("idx", "pid", "module", "function", "message")),
 )  # fmt: skip
 """Objects of JSON by their keys; the first that fits. Before the last rules stand those whose keys
 are nobody else's."""
@@ -260,6 +287,7 @@ FORMS: Final[Rules] = (
     ("twilio-status", lambda r: _is_twilio(r) and not _is_telnyx(r)),
     ("telnyx-texml", _is_telnyx),
     ("signalwire", _is_signalwire),
+    ("vonage", _has("conversation_uuid")),
 )
 """Bodies of callbacks. Twilio, Telnyx and SignalWire use one set of names."""
 

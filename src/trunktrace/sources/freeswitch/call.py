@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import End, Observation
+from trunktrace.sip.codes import meaning_of
+from trunktrace.sip.reason import words
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
-from trunktrace.sources.freeswitch.causes import OF_ITS_OWN, outcome_of
+from trunktrace.sources.freeswitch.causes import HANDED_OVER, OF_ITS_OWN, outcome_of
 from trunktrace.sources.freeswitch.leg import OTHER_END, Leg, gateways_in
 from trunktrace.sources.reading import Reading
 from trunktrace.sources.shapes.values import milliseconds_between
 from trunktrace.timeline import Attempt
 
+_AT_ONCE_S: Final = 2.0
+"""FreeSWITCH hands a BYE on at once: a leg that ended later, or sooner, did not end by it."""
+
+_DECLINE: Final = 603
 _TICK_MS: Final = 20.5
 """FreeSWITCH's clock ticks every 20 ms: what is not longer may have been nothing."""
 
@@ -23,15 +29,22 @@ _TICK_MS: Final = 20.5
 class _Call:
     """What all legs of a call say together.
 
-    `left` are the ends that said goodbye: by a BYE, or by a CANCEL before the answer. `dismissed`
-    are those with answered legs all of which FreeSWITCH said goodbye to. `named` are the ends that
-    have a leg which the bridge's own names name.
+    `left` are the ends that said goodbye, and when: by a BYE, or by a CANCEL before the answer.
+    `dismissed` are those with answered legs all of which FreeSWITCH said goodbye to. `named` are
+    the ends that have a leg which the bridge's own names name.
     """
 
     ends: Ends
-    left: frozenset[End]
+    left: tuple[tuple[End, float | None], ...]
     dismissed: frozenset[End]
     named: frozenset[End]
+
+    def has_left(self, end: End, at: float | None) -> bool:
+        """Whether that end said goodbye at that time, as far as times are known."""
+        return any(
+            one == end and (at is None or when is None or abs(at - when) <= _AT_ONCE_S)
+            for one, when in self.left
+        )
 
 
 def observations(source: str, legs: Iterable[Leg], reading: Reading) -> Iterator[Observation]:
@@ -54,7 +67,7 @@ def _call(legs: Sequence[Leg], reading: Reading) -> _Call:
     kept = {leg.end for leg in answered if leg.disposition != "send_bye"}
     return _Call(
         ends=ends,
-        left=frozenset(leg.end for leg in legs if leg.got_bye or leg.was_canceled),
+        left=tuple((leg.end, leg.hung_up) for leg in legs if leg.got_bye or leg.was_canceled),
         dismissed=frozenset(leg.end for leg in answered if leg.end not in kept),
         named=frozenset(leg.end for leg in legs if not ends.is_aside(leg.end, leg.near)),
     )
@@ -113,14 +126,17 @@ def _name(draft: Draft, leg: Leg, ends: Ends) -> None:
 def _answer(draft: Draft, leg: Leg) -> None:
     if not leg.over and not leg.is_answered:
         return
-    draft.answer(
-        leg.final_code,
-        reason=leg.reason,
-        q850_cause=leg.q850_cause if leg.over else None,
-        progress=leg.progress is not None,
-    )
-    if leg.final_code is None:
+    code, header = leg.final_code, leg.said("sip_reason")
+    cause = leg.q850_cause if leg.over else None
+    progress = leg.progress is not None
+    draft.answer(code, reason=leg.reason, q850_cause=cause, progress=progress)
+    if code is None:
         draft.say(outcome=outcome_of(leg.said("hangup_cause")))
+    elif code == _DECLINE and header is not None:
+        # A block by analytics (603+) may say so in the Reason header alone.
+        told = words(leg.reason, header)
+        row = meaning_of(code, reason=told, q850_cause=cause, progress=progress)
+        draft.say(outcome=row.outcome, outcome_detail=row.detail)
 
 
 def _times(draft: Draft, leg: Leg) -> None:
@@ -148,21 +164,22 @@ def _hung_up_by(leg: Leg, call: _Call) -> str | None:
     """Which end left first, by a BYE or a CANCEL; None where nobody says, or where neither did.
 
     `recv_bye`, `recv_cancel`: its own end. `send_bye`, and a CANCEL that was handed on: the other
-    end, if one came from there (the record of its leg says so, or what stands as the bridge's last
-    end). FreeSWITCH itself ends calls too, by a cause of its own or after an announcement.
+    end, if one came from there at that time (the record of its leg says so, or what stands as the
+    bridge's last end). FreeSWITCH itself ends calls too, by a cause of its own or after an
+    announcement; and it says goodbye to the leg that handed the call over.
     """
     other = OTHER_END[leg.end]
     if leg.got_bye or leg.was_canceled:
         return leg.end
     if not leg.is_answered:
         handed_on = leg.said("hangup_cause") == "ORIGINATOR_CANCEL"
-        return other if handed_on and other in call.left else None
-    if leg.disposition != "send_bye":
+        return other if handed_on and call.has_left(other, leg.hung_up) else None
+    if leg.disposition != "send_bye" or leg.said("hangup_cause") in HANDED_OVER:
         return None
-    if other in call.left:
+    if call.has_left(other, leg.hung_up):
         return other
     causes = {leg.said("hangup_cause"), leg.said("last_bridge_hangup_cause")}
-    if causes & OF_ITS_OWN or other in call.dismissed:
+    if causes & OF_ITS_OWN or other in call.dismissed or call.has_left(other, None):
         return None
     ended = leg.said("last_bridge_proto_specific_hangup_cause") == "sip:200"
     return other if ended or leg.said("last_bridge_hangup_cause") == "NORMAL_CLEARING" else None

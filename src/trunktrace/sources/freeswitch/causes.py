@@ -1,7 +1,8 @@
 """FreeSWITCH's names of hang-up causes: their Q.850 numbers, and what they say of a call.
 
 Plivo writes the same names. Numbers as in FreeSWITCH's `switch_types.h`; those from 128 on are its
-own and no Q.850 (`ORIGINATOR_CANCEL` is 487). Outcomes are for calls without a SIP code.
+own and no Q.850 (`ORIGINATOR_CANCEL` is 487). Outcomes are for calls without a SIP code; causes
+that stand for one code (`DECLINE`: 603) have that code's.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ _OUTCOMES: Final[dict[str, str]] = {
     "UNALLOCATED_NUMBER": "invalid_number",
     "INVALID_NUMBER_FORMAT": "invalid_number",
     "NUMBER_CHANGED": "invalid_number",
+    "DOES_NOT_EXIST_ANYWHERE": "invalid_number",
     "USER_BUSY": "busy",
+    "BUSY_EVERYWHERE": "busy",
+    "NO_PICKUP": "no_answer",
     "NO_USER_RESPONSE": "no_answer",
     "NO_ANSWER": "no_answer",
     "SUBSCRIBER_ABSENT": "no_answer",
@@ -73,6 +77,13 @@ _OUTCOMES: Final[dict[str, str]] = {
     "PROGRESS_TIMEOUT": "timeout",
     "RECOVERY_ON_TIMER_EXPIRE": "timeout",
     "CALL_REJECTED": "rejected",
+    "DECLINE": "rejected",
+    "UNWANTED": "blocked",
+    "NO_IDENTITY": "blocked",
+    "BAD_IDENTITY_INFO": "blocked",
+    "UNSUPPORTED_CERTIFICATE": "blocked",
+    "INVALID_IDENTITY": "blocked",
+    "STALE_DATE": "blocked",
     "ORIGINATOR_CANCEL": "canceled",
     "LOSE_RACE": "canceled",
     "PICKED_OFF": "canceled",
@@ -91,6 +102,7 @@ _OUTCOMES: Final[dict[str, str]] = {
     "MANDATORY_IE_MISSING": "failed",
     "MEDIA_TIMEOUT": "failed",
     "NETWORK_OUT_OF_ORDER": "failed",
+    "NOT_ACCEPTABLE": "failed",
     "NO_ROUTE_DESTINATION": "failed",
     "NO_ROUTE_TRANSIT_NET": "failed",
     "NORMAL_TEMPORARY_FAILURE": "failed",
@@ -107,10 +119,14 @@ OF_ITS_OWN: Final = frozenset(
         "GATEWAY_DOWN",
         "MANAGER_REQUEST",
         "MEDIA_TIMEOUT",
+        "SRTP_READ_ERROR",
         "SYSTEM_SHUTDOWN",
     }
 )
 """Causes with which FreeSWITCH itself ends an answered call: a limit, an order, no RTP."""
+
+HANDED_OVER: Final = frozenset({"ATTENDED_TRANSFER", "BLIND_TRANSFER"})
+"""Causes with which FreeSWITCH ends the leg that handed its call over (REFER)."""
 
 
 def cause_named(name: str | None) -> int | None:

@@ -2,8 +2,8 @@
 
 All events of a channel are read together, in the order of their times: later ones add to earlier
 ones. CHANNEL_HANGUP_COMPLETE has all that a CDR has; without it an observation is partial.
-RECV_RTCP_MESSAGE gives windows, DTMF a count (never a digit), CHANNEL_HOLD and RECORD_START what
-they say. Events of other kinds are ignored.
+RECV_RTCP_MESSAGE and SEND_RTCP_MESSAGE give windows, DTMF a count (never a digit), CHANNEL_HOLD and
+RECORD_START what they say. Events of other kinds are ignored.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from trunktrace.sources.freeswitch.leg import (
     NOT_SIP,
     VARIABLES,
     Leg,
+    caller_of,
+    holds_in,
     names_of,
 )
 from trunktrace.sources.freeswitch.media import Statistics
-from trunktrace.sources.freeswitch.rtcp import intervals, report_of
+from trunktrace.sources.freeswitch.rtcp import RECEIVED, SENT, intervals, reports_of
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.ordered import in_file_order
@@ -34,14 +36,14 @@ NAME: Final = "freeswitch-esl"
 
 _COMPLETE: Final = "CHANNEL_HANGUP_COMPLETE"
 _OVER: Final = frozenset({"CHANNEL_HANGUP", _COMPLETE, "CHANNEL_DESTROY"})
-_REPORT: Final = "RECV_RTCP_MESSAGE"
+_REPORTS: Final = frozenset({RECEIVED, SENT})
 _SPANS: Final[dict[str, tuple[MarkKind, bool]]] = {
     "CHANNEL_HOLD": ("hold", True),
     "CHANNEL_UNHOLD": ("hold", False),
     "RECORD_START": ("recording", True),
     "RECORD_STOP": ("recording", False),
 }
-_OTHERS: Final = frozenset({_REPORT, "DTMF", "RECORD_START", "RECORD_STOP"})
+_OTHERS: Final = _REPORTS | {"DTMF", "RECORD_START", "RECORD_STOP"}
 _TIMES: Final = (
     "Caller-Channel-Created-Time",
     "Caller-Channel-Progress-Time",
@@ -72,6 +74,8 @@ _OF_AN_EVENT: Final = (
     "Caller-Network-Addr", "Other-Leg-Direction", "Other-Leg-Network-Addr", "Other-Leg-Unique-ID",
     "Other-Type", "SSRC", "RTP-Rate", "Capture-Time", "Source0-SSRC", "Source0-Lost",
     "Source0-Jitter", "Source0-Highest-Sequence-Number-Received", "variable_direction",
+    "Source-SSRC", "Source-Lost", "Source-Highest-Sequence-Number-Received",
+    "Channel-Read-Codec-Name",
 )  # fmt: skip
 _READ: Final = frozenset(
     {*_OF_AN_EVENT, *_TIMES, *_PERSONS, *(f"variable_{name}" for name in VARIABLES)}
@@ -158,7 +162,7 @@ class _Channel:
     def take(self, event: _Event) -> None:
         """An event of the channel, later than those before."""
         self.events += 1
-        if event.name == _REPORT:
+        if event.name in _REPORTS:
             self._reports.append(event.headers)
             return
         self.lines.append(event.line)
@@ -200,6 +204,7 @@ class _Channel:
         variables = {key: value for key in VARIABLES if (value := told.get(f"variable_{key}"))}
         variables.setdefault("hangup_cause", told.get("Hangup-Cause", ""))
         variables.setdefault("call_uuid", told.get("Channel-Call-UUID", ""))
+        variables.setdefault("read_codec", told.get("Channel-Read-Codec-Name", ""))
         media = {
             key.removeprefix("variable_"): value
             for key, value in told.items()
@@ -215,7 +220,7 @@ class _Channel:
             progress=min((time for time in (progress, early) if time is not None), default=None),
             answered=answered,
             hung_up=hung_up or self._over_at,
-            caller=told.get("Caller-Caller-ID-Number"),
+            caller=caller_of(variables, told.get("Caller-Caller-ID-Number")),
             callee=told.get("Caller-Destination-Number"),
             over=self._over_at is not None,
             complete=self._complete,
@@ -224,11 +229,8 @@ class _Channel:
             marks=tuple(self._marks()),
         )
         self._name_ends(leg)
-        own_ssrc = count(leg.said("rtp_use_ssrc"))
-        reports = (report_of(event, own_ssrc) for event in self._reports)
-        leg.intervals = tuple(
-            intervals((one for one in reports if one is not None), leg.clock_rate_hz)
-        )
+        reports = reports_of(self._reports, count(leg.said("rtp_use_ssrc")))
+        leg.intervals = tuple(intervals(reports, leg.clock_rate_hz))
         return leg
 
     @property
@@ -243,6 +245,8 @@ class _Channel:
         return unix_time(self._headers.get(header), per_second=1e6)
 
     def _marks(self) -> Iterator[tuple[MarkKind, float, float | None]]:
+        if "hold" not in self._spans:
+            yield from holds_in(self._headers.get("variable_hold_events"))
         for kind, spans in self._spans.items():
             for start, end in spans:
                 yield kind, start, end

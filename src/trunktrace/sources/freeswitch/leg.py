@@ -17,9 +17,9 @@ from trunktrace.sip import codecs
 from trunktrace.sip.reason import q850_cause
 from trunktrace.sip.sdp import audio_in
 from trunktrace.sources.freeswitch.causes import cause_named
-from trunktrace.sources.freeswitch.media import Statistics
+from trunktrace.sources.freeswitch.media import SIDES, Statistics
 from trunktrace.sources.freeswitch.rtcp import Interval
-from trunktrace.sources.shapes.values import count
+from trunktrace.sources.shapes.values import count, unix_time
 from trunktrace.timeline import MarkKind
 
 CAME_IN: Final = {"inbound": True, "outbound": False}
@@ -34,22 +34,38 @@ _CODE: Final = re.compile(r"sip:([2-6]\d\d)", re.IGNORECASE)
 _TRANSPORT: Final = re.compile(r"SIP/2\.0/(\w{2,3})\b", re.IGNORECASE)
 _CONTACT_TRANSPORT: Final = re.compile(r";transport=(\w{2,3})\b", re.IGNORECASE)
 _GATEWAY: Final = re.compile(r"sofia/gateway/([^/|,\s\]]{1,64})/")
+_HOLD: Final = re.compile(r"\{(\d{1,18}),(\d{1,18})\}")
+_LONGEST_HOLDS: Final = 8192
+
+_YES: Final = frozenset({"true", "yes"})
+_SECURED: Final = (
+    "rtp_secure_media_confirmed",
+    "rtp_secure_media_confirmed_audio",
+    "sip_secure_media_confirmed",
+    "zrtp_secure_media_confirmed",
+    "zrtp_secure_media_confirmed_audio",
+)
+"""What is `true` where the audio is encrypted: by SDES or DTLS (`sip_` before 1.4), or by ZRTP."""
+
+_OWN_WORD: Final = "CANCEL"
+"""What FreeSWITCH writes for the phrase of a canceled call itself: no answer came with it."""
 
 MAX_NAME_CHARACTERS: Final = 255
 VARIABLES: Final = frozenset(
     """
-    bridge_channel bridge_hangup_cause call_uuid carrier current_application_data
-    endpoint_disposition export_vars hangup_cause hangup_cause_q850 last_arg
-    last_bridge_hangup_cause last_bridge_proto_specific_hangup_cause last_bridge_to
-    originated_legs originating_leg_uuid originator
+    bridge_channel bridge_hangup_cause call_uuid carrier channel_cid_flipped
+    current_application_data endpoint_disposition export_vars hangup_cause hangup_cause_q850
+    hold_events last_arg last_bridge_hangup_cause last_bridge_proto_specific_hangup_cause
+    last_bridge_to originated_legs originating_leg_uuid originator pre_transfer_caller_id_number
     proto_specific_hangup_cause read_codec rtp_audio_recv_pt rtp_local_sdp_str rtp_secure_media
-    rtp_secure_media_confirmed rtp_use_codec_name rtp_use_codec_ptime rtp_use_codec_rate rtp_use_pt
-    rtp_use_ssrc sip_call_id sip_contact_user
-    sip_from_display sip_from_host sip_from_user
-    sip_full_via sip_gateway sip_gateway_name sip_hangup_disposition sip_invite_failure_phrase
-    sip_invite_failure_status sip_network_ip sip_outgoing_contact_uri
-    sip_reason sip_received_ip sip_req_user sip_term_cause
-    sip_term_status sip_to_host sip_to_user sip_via_protocol switch_r_sdp trunk
+    rtp_secure_media_confirmed rtp_secure_media_confirmed_audio rtp_use_codec_name
+    rtp_use_codec_ptime rtp_use_codec_rate rtp_use_pt rtp_use_ssrc sip_audio_recv_pt sip_call_id
+    sip_contact_user sip_from_display sip_from_host sip_from_user sip_full_via sip_gateway
+    sip_gateway_name sip_hangup_disposition sip_invite_failure_phrase sip_invite_failure_status
+    sip_network_ip sip_outgoing_contact_uri sip_reason sip_received_ip sip_req_user
+    sip_secure_media_confirmed sip_term_cause sip_term_status sip_to_host sip_to_user
+    sip_use_codec_name sip_use_codec_ptime sip_use_codec_rate sip_use_pt sip_via_protocol
+    switch_r_sdp trunk zrtp_secure_media_confirmed zrtp_secure_media_confirmed_audio
     """.split()  # noqa: SIM905 - a list of names is read as one
 )
 """The variables that are read, beside those of media (`rtp_audio_*`)."""
@@ -169,6 +185,8 @@ class Leg:
     def reason(self) -> str | None:
         """The reason phrase that came with the final answer of a failed call."""
         phrase = self.said("sip_invite_failure_phrase")
+        if phrase == _OWN_WORD:
+            return None
         return phrase if self.final_code == _code(self.said("sip_invite_failure_status")) else None
 
     @property
@@ -187,31 +205,35 @@ class Leg:
         """The codec that was agreed; None on a leg that had no media (there it is an offer)."""
         if not self.had_media:
             return None
-        return codecs.named(self.said("rtp_use_codec_name") or self.said("read_codec"))
+        return codecs.named(self._media("use_codec_name") or self.said("read_codec"))
 
     @property
     def had_media(self) -> bool:
-        """Whether the leg was answered, or RTP came before."""
-        packets = count(self.statistics.number("inbound", "packet_count"))
-        return self.is_answered or bool(packets)
+        """Whether the leg was answered, or RTP came or was sent before (early media)."""
+        packets = (count(self.statistics.number(side, "packet_count")) for side in SIDES)
+        return self.is_answered or any(packets)
+
+    def _media(self, name: str) -> str | None:
+        """A variable of the media; their names began with `sip_` before FreeSWITCH 1.4."""
+        return self.said(f"rtp_{name}") or self.said(f"sip_{name}")
 
     @property
     def clock_rate_hz(self) -> int | None:
         """The RTP clock; FreeSWITCH writes the sampling rate."""
-        return codecs.clock_hz(self.codec, count(self.said("rtp_use_codec_rate")))
+        return codecs.clock_hz(self.codec, count(self._media("use_codec_rate")))
 
     @property
     def ptime_ms(self) -> int | None:
         """The packet time that was agreed."""
-        return count(self.said("rtp_use_codec_ptime")) or None
+        return count(self._media("use_codec_ptime")) or None
 
     @property
     def payload_type(self) -> int | None:
         """The payload type that FreeSWITCH sends."""
         if not self.had_media:
             return None
-        used = count(self.said("rtp_use_pt"))
-        return count(self.said("rtp_audio_recv_pt")) if used is None else used
+        used = count(self._media("use_pt"))
+        return count(self._media("audio_recv_pt")) if used is None else used
 
     @property
     def transport(self) -> str | None:
@@ -227,7 +249,7 @@ class Leg:
     @property
     def media_encryption(self) -> str | None:
         """`srtp` where FreeSWITCH says so or the SDP has it, `none` where it has neither."""
-        if self.said("rtp_secure_media_confirmed") in ("true", "yes"):
+        if not _YES.isdisjoint(self.said(name) or "" for name in _SECURED):
             return "srtp"
         if not self.is_answered:
             return None
@@ -243,6 +265,25 @@ class Leg:
         told = (self.said("export_vars") or "").replace("ARRAY::", "").replace("|:", ",")
         names = (one.strip().removeprefix("nolocal:") for one in told[:1024].split(","))
         return name in names
+
+
+def caller_of(variables: Mapping[str, str], told: str | None) -> str | None:
+    """The number that a call was made with, where a record shows `told` for it.
+
+    Of a call that FreeSWITCH made (`originate`) and somebody answered, the caller's number is that
+    of the one who answered from then on; the first one stands in a variable.
+    """
+    if variables.get("channel_cid_flipped") not in _YES:
+        return told
+    return variables.get("pre_transfer_caller_id_number") or told
+
+
+def holds_in(text: str | None) -> Iterator[tuple[MarkKind, float, float | None]]:
+    """The holds that `hold_events` lists: `{{1795400010000000,1795400020000000}}`, one by one."""
+    for start, end in _HOLD.findall((text or "")[:_LONGEST_HOLDS]):
+        since = unix_time(start, per_second=1e6)
+        if since is not None:
+            yield "hold", since, unix_time(end, per_second=1e6)
 
 
 def gateways_in(leg: Leg) -> Iterator[str]:

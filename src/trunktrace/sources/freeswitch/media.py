@@ -34,6 +34,9 @@ _NOISE: Final = 0.99
 """A mean this near below the packet time is the clock's: no packet came more than once."""
 
 Side = Literal["inbound", "outbound"]
+SIDES: Final[tuple[Side, ...]] = ("inbound", "outbound")
+"""What FreeSWITCH received on a leg, and what it sent."""
+
 _PREFIXES: Final[dict[Side, str]] = {"inbound": "rtp_audio_in_", "outbound": "rtp_audio_out_"}
 
 

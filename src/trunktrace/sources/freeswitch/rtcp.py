@@ -1,8 +1,9 @@
-"""RTCP reports among FreeSWITCH's events (RECV_RTCP_MESSAGE): loss between one and the next.
+"""RTCP reports among FreeSWITCH's events (RECV_RTCP_MESSAGE, SEND_RTCP_MESSAGE): loss between two.
 
-FreeSWITCH raises the event for its own reports as well. One whose `SSRC` is the leg's own
-(`rtp_use_ssrc`) says what FreeSWITCH received on the leg; any other one that reports on the own
-SSRC says what the peer received. Counts run from the stream's beginning, so a window lies between
+SEND_RTCP_MESSAGE (newer versions) is FreeSWITCH's own report of what it received on the leg. It
+raises RECV_RTCP_MESSAGE for its own reports as well: those whose `SSRC` is the leg's own
+(`rtp_use_ssrc`); they are left out beside the others. Any other one that reports on the own SSRC
+says what the peer received. Counts run from the stream's beginning, so a window lies between
 two reports, and the first of them gives none: FreeSWITCH's own has one lost packet too many.
 
 Jitter is stated of the peer's reports alone: FreeSWITCH's own is taken against a clock that ticks
@@ -12,13 +13,16 @@ with FreeSWITCH's own reports. Sources: RFC 3550 section 6.4; captured calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from trunktrace.sources import losses
 from trunktrace.sources.shapes.values import count, unix_time
+
+RECEIVED: Final = "RECV_RTCP_MESSAGE"
+SENT: Final = "SEND_RTCP_MESSAGE"
 
 _MOST_LOST: Final = 1 << 23
 """Lost packets are 24 bits with a sign: what is beyond was negative."""
@@ -49,24 +53,36 @@ class Interval:
     measures: Mapping[str, object]
 
 
-def report_of(event: Mapping[str, str], own_ssrc: int | None) -> Report | None:
+def reports_of(events: Sequence[Mapping[str, str]], own_ssrc: int | None) -> Iterator[Report]:
+    """The reports in the events of a leg; not those that FreeSWITCH tells in two ways."""
+    tells_sent = any(event.get("Event-Name") == SENT for event in events)
+    for event in events:
+        found = _report(event, own_ssrc)
+        told_twice = tells_sent and event.get("Event-Name") != SENT
+        if found is not None and not (told_twice and found.of_ours):
+            yield found
+
+
+def _report(event: Mapping[str, str], own_ssrc: int | None) -> Report | None:
     """The report in an event; None where it does not say whose it is, or counts nothing."""
     at = unix_time(event.get("Capture-Time"), per_second=_MICROSECONDS) or unix_time(
         event.get("Event-Date-Timestamp"), per_second=_MICROSECONDS
     )
-    sender, about = _ssrc(event.get("SSRC")), _ssrc(event.get("Source0-SSRC"))
-    highest = count(event.get("Source0-Highest-Sequence-Number-Received"))
-    lost = count(event.get("Source0-Lost"))
-    if own_ssrc is None or at is None or highest is None or lost is None or lost >= _MOST_LOST:
+    was_sent = event.get("Event-Name") == SENT
+    block = "Source" if was_sent else "Source0"
+    sender, about = _ssrc(event.get("SSRC")), _ssrc(event.get(f"{block}-SSRC"))
+    highest = count(event.get(f"{block}-Highest-Sequence-Number-Received"))
+    lost = count(event.get(f"{block}-Lost"))
+    if at is None or highest is None or lost is None or lost >= _MOST_LOST:
         return None
-    if sender != own_ssrc and about != own_ssrc:
+    if not was_sent and (own_ssrc is None or own_ssrc not in (sender, about)):
         return None
     return Report(
         at=at,
-        of_ours=sender == own_ssrc,
+        of_ours=was_sent or sender == own_ssrc,
         highest=highest,
         lost=lost,
-        jitter=count(event.get("Source0-Jitter")),
+        jitter=count(event.get(f"{block}-Jitter")),
         rate_hz=count(event.get("RTP-Rate")),
     )
 
@@ -97,8 +113,8 @@ def _between(one: Report, other: Report, clock_rate_hz: int | None) -> Interval 
 
 
 def _ssrc(text: str | None) -> int | None:
-    """An SSRC as events write it: eight hex digits."""
-    if text is None or len(text) != 8:
+    """An SSRC as events write it: up to eight hex digits."""
+    if text is None or not 0 < len(text) <= 8 or not text.isalnum():
         return None
     try:
         return int(text, 16)
