@@ -186,6 +186,21 @@ def test_causes_are_hexadecimal(told: str, answered: bool, cause: int | None) ->
     assert one.facts.get("sip.reason.q850") == cause
 
 
+@pytest.mark.parametrize(
+    "lines, cause",
+    [
+        (('h323-disconnect-cause = "5"',), None),
+        (('h323-disconnect-cause = "1"', "Acme-Disconnect-Cause = 0"), None),
+        (('h323-disconnect-cause = "5"', "Acme-Disconnect-Cause = 21"), 21),
+        (('h323-disconnect-cause = "11"', "Acme-Disconnect-Cause = 0"), 17),
+    ],
+)
+def test_one_digit_of_an_oracle_sbc_is_no_cause(lines: tuple[str, ...], cause: int | None) -> None:
+    """`5` stood in a real Stop beside User-Error: that is no cause of Q.850."""
+    one = parse(_stop(*lines)).observations[0]
+    assert one.facts.get("sip.reason.q850") == cause
+
+
 def test_audiocodes_writes_causes_in_decimal() -> None:
     """The same attribute in AudioCodes' vendor space, or beside sip-call-id, is decimal."""
     data = (HERE / "made-packets.hex").read_bytes()
@@ -239,6 +254,18 @@ def test_packets_say_what_detail_files_say() -> None:
     assert parsed.broken == ()
     assert (far.packet_count, far.lost_count, far.loss_ratio, far.mos) == (2850, 150, 0.05, 3.72)
     assert parsed.observations[0].facts["sip.hangup.source"] == "callee"
+
+
+def test_packets_as_they_are() -> None:
+    """Packets one after the other say what their hex lines say; a broken one ends the file."""
+    other = packet(
+        attribute(40, 2), attribute(44, "s"), vendor(ORACLE, attribute(3, "c@d.example"))
+    )
+    whole = parse(oracle_stop() + other)
+    assert whole.observations == parse(hex_lines(oracle_stop(), other)).observations
+    cut = parse(oracle_stop() + other[:-3])
+    assert cut.observations == parse(oracle_stop()).observations
+    assert [(one.line, one.reason) for one in cut.broken] == [(2, "the packet is truncated")]
 
 
 def test_long_extended_attributes_are_put_together() -> None:
@@ -380,3 +407,95 @@ def test_a_bye_without_its_start_knows_no_parties() -> None:
     assert one.facts["sip.response.status_code"] == 200
     assert "sip.caller.number" not in one.facts
     assert "sip.hangup.source" not in one.facts
+
+
+OTHER = (HERE / "made-other-fashions.detail").read_bytes()
+
+
+def _other(record_id: str) -> list[Observation]:
+    return [one for one in parse(OTHER).observations if one.record_id.startswith(record_id)]
+
+
+def test_debug_output_with_the_requests_number() -> None:
+    """FreeRADIUS 3 and later write `(31)    Name = value`; the refused call has code and phrase."""
+    first, second = _other("180382")
+    assert {first.leg, second.leg} == {"pstn", "trunk"}
+    assert first.facts["sip.response.status_code"] == 484
+    assert first.facts["sip.response.reason"] == "Address Incomplete"
+    assert "sip.reason.q850" not in first.facts
+    assert "5555550101" not in repr(parse(OTHER))
+
+
+def test_a_registration_is_no_call() -> None:
+    """An Oracle SBC that accounts for REGISTER says nothing of a call with it."""
+    assert _other("reg-77") == []
+    assert parse(OTHER).ignored == 1
+
+
+def test_the_example_of_audiocodes_manuals() -> None:
+    """Names in lower case, vendor and number before a name, a remark: one record."""
+    (one,) = _other("1")[-1:]
+    assert one.facts["sip.reason.q850"] == 16
+    assert one.ids["linked_id"] == "02102944 600a1899 3fd61009 0e2f3cc5"
+    assert one.ids["host"] == "198.51.100.214"
+
+
+def test_when_a_gateways_leg_rang() -> None:
+    """Cisco's alert-timepoint gives post-dial delay and ringing time."""
+    (one,) = _other("0000002C")
+    assert (one.facts["sip.pdd_ms"], one.facts["sip.ring_ms"]) == (2_400.0, 3_110.0)
+    assert {mark.kind for mark in one.marks} == {"invite", "ringing", "answered", "hangup"}
+    assert one.facts["sip.reason.q850"] == 16
+    assert one.facts["sip.hangup.source"] == "caller"
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["2026-11-23_12:00:10", "2026-11-23 12:00:10", "2026-11-23T12:00:10.000000+0000",
+     "Mon, 23 Nov 2026 13:00:10 +0100", "12:00:10.000 UTC Mon Nov 23 2026"],
+)  # fmt: skip
+def test_times_of_gatekeepers(told: str) -> None:
+    """GNU Gatekeeper and its like write times of several fashions in h323-connect-time."""
+    (one,) = parse(_detail(*MINIMAL, f"h323-connect-time = '{told}'")).observations
+    assert one.start == 1_795_435_210.0
+    assert one.facts["sip.response.status_code"] == 200
+
+
+@pytest.mark.parametrize("told", ["00:00:00.000 UTC Thu Jan 1 1970", "1970-01-01 03:00:00"])
+def test_a_connect_time_of_1970_is_none(told: str) -> None:
+    """Who writes the beginning of the clock was not answered."""
+    (one,) = parse(_detail(*MINIMAL, f'h323-connect-time = "{told}"')).observations
+    assert one.start is None
+    assert "sip.response.status_code" not in one.facts
+
+
+def test_a_trunk_that_is_known_by_its_address_keeps_it() -> None:
+    """A User-Name that is the peer's address (Sippy) is no person's, and hides no host."""
+    lines = (*MINIMAL, 'User-Name = "198.51.100.20"', 'h323-remote-address = "198.51.100.20"')
+    (one,) = parse(_detail(*lines)).observations
+    assert one.ids["host"] == "198.51.100.20"
+
+
+def test_a_vendors_name_before_an_attributes() -> None:
+    """Dictionaries that tell vendors apart write Quintum-h323-conf-id, Cisco.h323-call-origin."""
+    lines = (*MINIMAL, 'Quintum-h323-conf-id = "h323-conf-id=A B"',
+             'Vendor-Specific.Cisco.h323-call-origin = "answer"')  # fmt: skip
+    (one,) = parse(_detail(*lines)).observations
+    assert one.ids["linked_id"] == "A B"
+    assert one.leg == "pstn"
+
+
+def test_legs_with_one_session_id_stay_two() -> None:
+    """Sippy's B2BUA gives `answer` and `originate` the same Acct-Session-Id: they are two legs."""
+    same = (*MINIMAL, 'h323-conf-id = "A B"', "Acct-Delay-Time = 1795438805",
+            'h323-connect-time = "13:00:05.000 GMT Mon Nov 23 2026"',
+            'h323-disconnect-time = "13:00:35.000 GMT Mon Nov 23 2026"')  # fmt: skip
+    legs = [
+        _detail(*same, f"h323-call-origin = '{origin}'", f"h323-remote-address = '{host}'")
+        for origin, host in (("answer", "198.51.100.20"), ("originate", "203.0.113.7"))
+    ]
+    parsed = parse(b"\n".join(legs))
+    assert {one.leg: one.ids["host"] for one in parsed.observations} == {
+        "pstn": "198.51.100.20", "trunk": "203.0.113.7"
+    }  # fmt: skip
+    assert all(one.facts["sip.call.duration_ms"] == 30_000.0 for one in parsed.observations)

@@ -375,3 +375,76 @@ def test_a_time_of_zeros_is_no_answer(none: str, code: str) -> None:
     assert one.facts.get("sip.response.status_code") == (int(code) if code else None)
     assert one.facts.get("sip.call.outcome") == ("busy" if code else None)
     assert {mark.kind for mark in one.marks} == {"invite", "hangup"}
+
+
+@pytest.mark.parametrize(
+    "answer, end, more, answered",
+    [
+        ("13:21:31.420 UTC Mon Nov 23 2026", "13:21:31.420 UTC Mon Nov 23 2026", ",", False),
+        ("13:21:31.420 UTC Mon Nov 23 2026", "13:21:31.421 UTC Mon Nov 23 2026", ",", True),
+        ("13:21:31.420 UTC Mon Nov 23 2026", "13:21:31.420 UTC Mon Nov 23 2026", ",1", True),
+        ("13:21:31.420 UTC Mon Nov 23 2026", "13:21:31.420 UTC Mon Nov 23 2026", "200,", True),
+        ("2026-11-23 13:21:31", "2026-11-23 13:21:31", ",", True),
+    ],
+)
+def test_an_answer_at_the_end_is_none(answer: str, end: str, more: str, answered: bool) -> None:
+    """Cisco writes the end for the answer, to the millisecond; a whole second may be a call's."""
+    header = "call_id,answer_time,end_time,status_code,duration_s"
+    facts = _one(header, f"a@b,{answer},{end},{more}").facts
+    assert facts.get("sip.response.status_code") == (200 if answered else None)
+
+
+def test_minus_one_without_its_sign_is_missing() -> None:
+    """4294967295 packets, or that jitter, were never measured."""
+    one = _one("call_id,packets_received,packets_lost,jitter,mos", "a@b,4294967295,0,4294967295,4")
+    assert one.untimed[0].measures() == {"lost_count": 0, "mos": 4.0, "mos_algorithm": "vendor"}
+
+
+def test_legs_of_a_cisco_gateways_file() -> None:
+    """`answer` is the caller's leg; a leg that nobody answered has a cause and no code."""
+    told = tomllib.loads((EXAMPLES / "cisco-gateway-file.toml").read_text())
+    data = (HERE / "made-cisco-gateway-file.csv").read_bytes()
+    parsed = parse(data, Reading(columns=told))
+    assert (parsed.broken, parsed.ignored) == ((), 1)
+    first, second, nobody = parsed.observations
+    assert (first.leg, second.leg) == ("pstn", "trunk")
+    assert first.facts["sip.call.duration_ms"] == 4_320.0
+    assert first.facts["sip.reason.q850"] == 16
+    assert second.facts["sip.pdd_ms"] == 400.0
+    assert nobody.facts["sip.reason.q850"] == 19
+    assert "sip.response.status_code" not in nobody.facts
+    assert "555555" not in repr(parsed)
+
+
+def test_titles_of_newer_audiocodes_releases() -> None:
+    """`Intrv` for PacketInterval, and -1 without its sign for what was not measured."""
+    told = tomllib.loads((EXAMPLES / "audiocodes-media.toml").read_text())
+    data = (HERE / "made-audiocodes-media-titles.csv").read_bytes()
+    first, second = parse(data, Reading(columns=told)).observations
+    assert first.ids["linked_id"] == "c62532:22:998"
+    assert first.facts["rtp.ptime_ms"] == 20
+    heard = next(w for w in first.untimed if w.direction == "in")
+    assert (heard.packet_count, heard.lost_count, heard.jitter_ms) == (397, 3, 0.5)
+    assert "rtp.ptime_ms" not in second.facts
+    assert "rtp.codec" not in second.facts
+    assert all(window.packet_count is None for window in second.untimed)
+    assert all(window.jitter_ms is None for window in second.untimed)
+
+
+@pytest.mark.parametrize("before", ["", "14:35:51.053 192.0.2.80 local1.info [S=3] "])
+def test_rows_are_selected_by_a_title(before: str) -> None:
+    """The column that says what a row is may be named: whatever stands before it in a syslog."""
+    told = tomllib.loads((EXAMPLES / "audiocodes-signalling.toml").read_text())
+    bar = "|" if before else ""
+    lines = [
+        "SBCReportType |EPTyp |SIPCallId |SessionId |Orig |Duration",
+        "CALL_START |SBC |a@b |s:1 |RMT |0",
+        "CALL_END |SBC |a@b |s:1 |RMT |30",
+        "MediaReportType |SIPCallId |SessionId |MediaType |Coder",
+        "MEDIA_END |a@b |s:1 |AUDIO |g711Alaw64k",
+    ]
+    data = "".join(f"{before}{bar}{line}\n" for line in lines).encode()
+    parsed = parse(data, Reading(columns=told))
+    (one,) = parsed.observations
+    assert (one.leg, one.facts["sip.call.duration_ms"]) == ("pstn", 30_000.0)
+    assert (parsed.broken, parsed.ignored) == ((), 4)

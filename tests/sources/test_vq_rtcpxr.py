@@ -167,6 +167,8 @@ def test_the_call_id_tells_who_began_the_call() -> None:
         ("Timestamps: ", "TimeStamps:"), ("NLR=5.6 JDR", "NLR=5.6JDR"), ("NLR=5.6", "nlr=5.6"),
         ("\n", "\r\n"), ("PORT=4000", "Port=4000"),
         ("IP=192.0.2.61 PORT=4000", "IP=192.0.2.61:4000"),
+        ("IP=192.0.2.61 PORT=4000", "IP= 192.0.2.61 PORT=4000"), ("RTD=40", "ESD= RTD=40"),
+        ("PD=PCMU ", "PD=audio/PCMU "), ("PD=PCMU ", "PD=G.711 Mu-Law "),
         ("MOSLQ=4.1 MOSCQ=4.0", "MOSLQ=4.1\nMOSCQ=4.0"), ("LocalMetrics:", "Metrics:"),
         ("Delay:", "VPN=0\nx-vendor: NLR=99\nDelay:"),
         (": CallTerm", ""), ("SSRC=0x0000000", "SSRC="),
@@ -230,6 +232,72 @@ def test_times_of_zero_are_unknown() -> None:
     assert c.SIP_CALL_DURATION_MS not in told.facts
 
 
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        # So do RFC 6035's own examples (sections 4.7.1 to 4.7.4), nine days apart.
+        ("STOP=2026-11-23T01:00:30Z", "STOP=2026-11-14T01:00:30Z"),
+        ("Timestamps: START=2026-11-23T01:00:00Z STOP=2026-11-23T01:00:30Z", "Timestamps:"),
+        ("Timestamps: START=2026-11-23T01:00:00Z STOP=2026-11-23T01:00:30Z\n", ""),
+    ],
+)
+def test_times_that_cannot_be_leave_the_measures(old: str, new: str) -> None:
+    """STOP before START, or no times: the measures are of the call, at no time that is known."""
+    told = one(PLAIN.replace(old, new))
+    assert (told.windows, told.start, told.end) == ((), None, None)
+    assert [window.loss_ratio for window in told.untimed] == [0.056, 0.012]
+    assert c.SIP_CALL_DURATION_MS not in told.facts
+
+
+def test_a_report_without_times_and_measures_is_broken() -> None:
+    """What was cut off after LocalMetrics says nothing."""
+    told = parse(PLAIN.partition("Timestamps")[0])
+    assert told.observations == ()
+    assert [one.reason for one in told.broken] == ["no Timestamps, and nothing that was measured"]
+
+
+@pytest.mark.parametrize("sender, leg", [("1000", "pstn"), ("2000", "trunk"), ("3777", "trunk")])
+def test_who_publishes_tells_the_reporters_end(sender: str, leg: str) -> None:
+    """Poly's default has FromID and ToID, and no OrigID: the message says whose report it is."""
+    body = PLAIN.replace("LocalID", "FromID").replace("RemoteID", "ToID")
+    body = body.replace("OrigID: <sip:1000@192.0.2.61>\n", "")
+    head = (
+        "PUBLISH sip:192.0.2.30 SIP/2.0\r\nEvent: vq-rtcpxr\r\n"
+        f'From: "A" <sip:{sender}@192.0.2.6{sender[0]}>;tag=1\r\n\r\n'
+    )
+    assert one(head + body).leg == leg
+    assert "3777" not in repr(one(head + body))
+
+
+@pytest.mark.parametrize("name", ["RemoteMetrics", "LocalMetrics"])
+@pytest.mark.parametrize("hour", ["00", "08"])
+def test_a_section_that_was_never_filled(name: str, hour: str) -> None:
+    """Yealink writes zeros at no time of its own zone where the peer told nothing: no loss of 0."""
+    at = f"1970-01-01T{hour}:00:00Z"
+    told = one(
+        PLAIN.partition("RemoteMetrics")[0]
+        + f"{name}:\nTimestamps:START={at} STOP={at}\nPacketLoss:NLR=0.0 JDR=0.0\n"
+        "Delay:RTD=0 ESD=0 SOWD=0 IAJ=0 MAJ=0\nQualityEst:RCQ=0 EXTRI=0 MOSLQ=0.0 MOSCQ=0.0\n"
+    )
+    assert losses(told) == {("pstn", "out"): 0.056}
+    assert told.untimed == ()
+    assert told.facts[c.SIP_CALL_DURATION_MS] == 30_000.0
+
+
+def test_a_phone_without_a_clock_still_measured() -> None:
+    """Times of 1970 that differ are those of a clock that was never set: the measures stand."""
+    text = PLAIN.replace("2026-11-23T01", "1970-01-01T00")
+    told = one(text)
+    assert (told.windows, told.start) == ((), None)
+    assert [window.loss_ratio for window in told.untimed] == [0.056, 0.012]
+
+
+def test_the_bridge_is_found_by_an_address_that_is_set_off() -> None:
+    """Poly writes `LocalAddr:IP= 192.0.2.61`: the reporter has an address all the same."""
+    text = PLAIN.replace("IP=192", "IP= 192")
+    assert one(text, bridge=("192.0.2.61",)) == one(PLAIN, bridge=("192.0.2.61",))
+
+
 def test_times_without_an_offset_are_of_the_zone() -> None:
     """The RFC asks for UTC; who writes local time is read in the zone that was told."""
     text = PLAIN.replace("00Z STOP", "00 STOP").replace("30Z", "30")
@@ -242,9 +310,9 @@ def test_times_without_an_offset_are_of_the_zone() -> None:
     "old, new, reason",
     [
         ("CallID: plain-1", "CallID:", "no CallID that can be read"),
+        ("CallID: plain-1", "CallID: (null)", "no CallID that can be read"),
         ("LocalMetrics:", "SomeMetrics:", None),
         ("Timestamps: START=2026-11-23T01:00:00Z", "Timestamps: START=now", "START is no time"),
-        ("STOP=2026-11-23T01:00:30Z", "STOP=2026-11-22T01:00:30Z", "STOP before START"),
         ("VQSessionReport: CallTerm", "VQReport", "belong to none"),
     ],
 )

@@ -2,7 +2,9 @@ r"""FreeRADIUS' `detail` files: a line with the time, then `Attribute = value` l
 
 Values in quotes hold `\"`, `\\` and `\ooo` (octal bytes of UTF-8). Attributes that the server had
 no name for (`Attr-26.9148.3 = 0x...`) are looked up here. The output of the server's debug mode
-has the same lines.
+has the same lines, since version 3 with the request's number before them (`(31)    Name = value`);
+AudioCodes' manuals write vendor and number there (`(4923 30) name = value`), and remarks after
+`//`.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ _MAX_ATTRIBUTES: Final = 1024
 _PAIR: Final = re.compile(
     r"[ \t]*(&?[A-Za-z][A-Za-z0-9_.-]{0,120}(?::\d{1,3})?)[ \t]*(?:\+?=|:=|==)[ \t]*(.*)"
 )
+_BEFORE: Final = re.compile(r"\(\d{1,9}(?: \d{1,3})?\)[ ]{1,2}")
 _ESCAPE: Final = re.compile(rb"\\(?:([0-7]{3})|(.))")
 _PLAIN: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _NOT_ACCOUNTING: Final = frozenset(
@@ -37,7 +40,7 @@ Found = RadiusRecord | Broken | None
 def detail_records(data: bytes, zone: tzinfo) -> Iterator[Found]:
     """Each record; why it cannot be read; None for one that is no accounting request."""
     block: list[tuple[int, str | Broken]] = []
-    for number, line in text_lines(data, max_line_bytes=_MAX_LINE_BYTES):
+    for number, line in _lines(data):
         blank = isinstance(line, str) and not line.strip()
         # A line that is not set in begins a record, wherever the blank line before it went.
         begins = isinstance(line, str) and line[:1] not in " \t" and not _PAIR.fullmatch(line)
@@ -48,6 +51,15 @@ def detail_records(data: bytes, zone: tzinfo) -> Iterator[Found]:
             block.append((number, line))
     if block:
         yield _record(block, zone)
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, str | Broken]]:
+    """The lines without what debug modes and manuals write before them, and without remarks."""
+    for number, line in text_lines(data, max_line_bytes=_MAX_LINE_BYTES):
+        if isinstance(line, Broken):
+            yield number, line
+        elif not line.startswith("//"):
+            yield number, _BEFORE.sub("", line, count=1) if line.startswith("(") else line
 
 
 def _record(block: list[tuple[int, str | Broken]], zone: tzinfo) -> Found:

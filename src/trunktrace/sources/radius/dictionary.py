@@ -32,7 +32,7 @@ def _table(kind: Kind, names: dict[int, str]) -> dict[int, Attribute]:
     return {number: Attribute(name, kind) for number, name in names.items()}
 
 
-# RFC 2865, 2866, 2869; 101 to 107 are those of Kamailio and OpenSIPS, which have no vendor.
+# RFC 2865, 2866, 2869; 101 to 108 are those of Kamailio and OpenSIPS, which have no vendor.
 STANDARD: Final = {
     **_table(
         "text",
@@ -47,6 +47,7 @@ STANDARD: Final = {
             104: "sip-to-tag",
             105: "sip-from-tag",
             107: "sip-translated-request-uri",
+            108: "sip-src-ip",
         },
     ),
     **_table(
@@ -130,6 +131,8 @@ _ORACLE: Final = {
             77: "acme-egress-remote-addr",
             79: "acme-flowtype-fs1-r",
             134: "acme-egress-final-routing-number",
+            235: "acme-sip-method-type",
+            239: "acme-reason-phrase",
         },
     ),
     **_table(
@@ -178,6 +181,8 @@ _UNNAMED: Final = re.compile(
     r"(?:attr-26[.-](\d{1,9})[.-](\d{1,3})|vendor-(\d{1,9})-attr-(\d{1,3}))"
 )
 _PREFIXES: Final = ("vendor-specific-", "request-")
+_OF_VENDORS: Final = re.compile(r"(?:cisco|quintum|audiocodes)-(?=h323-|call-id$|sip-call-id$)")
+"""Before names of voice gateways, in dictionaries that tell vendors apart."""
 
 
 def plain_name(name: str) -> str:
@@ -185,7 +190,7 @@ def plain_name(name: str) -> str:
     plain = name.lower().replace("_", "-").replace(".", "-").removeprefix("&")
     for prefix in _PREFIXES:
         plain = plain.removeprefix(prefix)
-    return plain
+    return _OF_VENDORS.sub("", plain, count=1)
 
 
 def unnamed(name: str) -> tuple[int, int] | None:

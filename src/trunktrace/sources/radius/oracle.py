@@ -31,6 +31,7 @@ _INITIATORS: Final = {1: "caller", 2: "callee"}
 """Acme-Disconnect-Initiator; 0 is unknown, 3 the SBC itself."""
 _ANSWERED: Final = 3
 """Acme-Session-Disposition: 0 unknown, 1 attempt, 2 ringing, 3 answered."""
+_NORMAL_CLEARING: Final = 16
 _ATTESTATIONS: Final = ("acme-stir-vs-attest", "acme-stir-as-attest")
 
 
@@ -89,8 +90,7 @@ def _tell_place(draft: Draft, session: Session, ends: Ends, end: End) -> None:
 def _tell_end(draft: Draft, session: Session, times: Times) -> None:
     whole = session.whole
     answered = session.answered(times) or whole.number("acme-session-disposition") == _ANSWERED
-    cause = whole.number("acme-disconnect-cause")
-    cause = cause if cause and cause < 128 else session.cause(answered=answered)
+    cause = _cause(session, answered=answered)
     status = whole.number("acme-sip-status")
     draft.say(pdd_ms=whole.number("acme-post-dial-delay") or None)
     if answered:
@@ -101,9 +101,21 @@ def _tell_end(draft: Draft, session: Session, times: Times) -> None:
         )
     elif session.complete:
         if status is not None and 300 <= status < 700:
-            draft.answer(status, q850_cause=cause)
+            draft.answer(status, reason=whole.text("acme-reason-phrase"), q850_cause=cause)
         else:
             session.tell_cause(draft, cause, answered=False)
+
+
+def _cause(session: Session, *, answered: bool) -> int | None:
+    """Acme-Disconnect-Cause; else h323-disconnect-cause, where that is a cause of Q.850.
+
+    Of one digit it is a class of Oracle's own: `5` stood beside User-Error.
+    """
+    told = session.whole.number("acme-disconnect-cause")
+    if told and told < 128:
+        return told
+    other = session.cause(answered=answered)
+    return other if other is not None and other >= _NORMAL_CLEARING else None
 
 
 def _tell_media(draft: Draft, session: Session, times: Times, ends: Ends, end: End) -> None:

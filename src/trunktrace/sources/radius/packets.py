@@ -31,6 +31,27 @@ _LONG_EXTENDED: Final = frozenset({245, 246})
 _MORE: Final = 0x80
 
 
+def is_binary(data: bytes) -> bool:
+    """Whether a file begins with an Accounting-Request as it is on the wire."""
+    whole = data[:1] == bytes((ACCOUNTING_REQUEST,)) and len(data) >= _HEADER_BYTES
+    return whole and _HEADER_BYTES <= _length(data) <= min(len(data), _MAX_PACKET_BYTES)
+
+
+def binary_packets(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Packets one after the other, each with its number; what is none ends with the file."""
+    at = number = 0
+    while at < len(data):
+        number += 1
+        length = _length(data[at : at + _HEADER_BYTES])
+        end = at + length if _HEADER_BYTES <= length <= _MAX_PACKET_BYTES else len(data)
+        yield number, data[at:end]
+        at = end
+
+
+def _length(packet: bytes) -> int:
+    return int.from_bytes(packet[2:4], "big")
+
+
 class _TruncatedError(ValueError):
     """An attribute does not fit where it stands."""
 
@@ -39,7 +60,7 @@ def record_of(packet: bytes, line: int) -> RadiusRecord | Broken | None:
     """What a packet says; None for one of RADIUS that is no accounting request."""
     if len(packet) < _HEADER_BYTES:
         return Broken(line, "the packet is shorter than a RADIUS header")
-    length = int.from_bytes(packet[2:4], "big")
+    length = _length(packet)
     if packet[0] not in _CODES or not _HEADER_BYTES <= length <= _MAX_PACKET_BYTES:
         return Broken(line, "no RADIUS packet")
     if length > len(packet):

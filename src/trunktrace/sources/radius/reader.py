@@ -1,9 +1,10 @@
-"""RADIUS accounting of SBCs, voice gateways and proxies: `detail` files, or packets as hex lines.
+"""RADIUS accounting of SBCs, voice gateways and proxies: `detail` files, or packets.
 
-The Start, Interim-Update and Stop records of one session are read together. Oracle's SBC tells both
-legs in one session; Cisco's and AudioCodes' gateways have one session a leg; Kamailio's proxy has
-one for a call, whose two legs have the same Call-ID. A session without anything of these (a dial-up
-or Wi-Fi session) says nothing of a call. No record of a real SBC was seen.
+Packets stand as hex lines, or as they are, one after the other. The Start, Interim-Update and Stop
+records of one session are read together. Oracle's SBC tells both legs in one session; Cisco's and
+AudioCodes' gateways have one session a leg; Kamailio's proxy has one for a call, whose two legs
+have the same Call-ID. A session without anything of these (a dial-up or Wi-Fi session) says nothing
+of a call. No record of a real SBC was captured here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from trunktrace.sources.radius import gateway as radius_gateway
 from trunktrace.sources.radius import oracle as radius_oracle
 from trunktrace.sources.radius import proxy as radius_proxy
 from trunktrace.sources.radius.detail import detail_records
-from trunktrace.sources.radius.packets import record_of
+from trunktrace.sources.radius.packets import binary_packets, is_binary, record_of
 from trunktrace.sources.radius.record import FAILED, INTERIM, START, STOP, RadiusRecord, together
 from trunktrace.sources.radius.session import Session
 from trunktrace.sources.reading import AS_IT_IS, Reading
@@ -60,6 +61,10 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
 
 
 def _records(data: bytes, zone: tzinfo) -> Iterator[RadiusRecord | Broken | None]:
+    if is_binary(data):
+        for number, whole in binary_packets(data):
+            yield record_of(whole, number)
+        return
     if not _holds_packets(data):
         yield from detail_records(data, zone)
         return
@@ -83,7 +88,16 @@ def _unreadable(record: RadiusRecord) -> str:
 
 def _sessions(groups: Iterable[list[RadiusRecord]]) -> Iterator[Session]:
     for records in groups:
-        yield Session(together(records), tuple(records))
+        for mine in _by_leg(records):
+            yield Session(together(mine), tuple(mine))
+
+
+def _by_leg(records: list[RadiusRecord]) -> Iterable[list[RadiusRecord]]:
+    """The records of each leg: Sippy's B2BUA gives both legs of a call one Acct-Session-Id."""
+    legs: dict[str, list[RadiusRecord]] = {}
+    for one in records:
+        legs.setdefault((one.text("h323-call-origin") or "").lower(), []).append(one)
+    return legs.values() if {"answer", "originate"} <= legs.keys() else [records]
 
 
 def _calls(sessions: Iterable[Session]) -> Iterator[list[Session]]:

@@ -11,6 +11,7 @@ from trunktrace.sources.shapes import values
 
 START, STOP, INTERIM, FAILED = 1, 2, 3, 15
 _RANKS: Final = {START: 0, INTERIM: 1, STOP: 2, FAILED: 2}
+_LONGEST_DELAY_S: Final = 86_400
 _MOST_VALUES: Final = 4
 """Values that one attribute may have; its further ones are not looked at."""
 _OF_THE_END: Final = (
@@ -81,10 +82,11 @@ class RadiusRecord:
 
     @property
     def time(self) -> float | None:
-        """When what it says happened: the server's time less Acct-Delay-Time."""
+        """When what it says happened: the server's time less Acct-Delay-Time, if that is one."""
         if self.written_at is None:
             return None
-        return self.written_at - min(self.number("acct-delay-time") or 0, 86_400)
+        delay = self.number("acct-delay-time") or 0
+        return self.written_at - (delay if delay <= _LONGEST_DELAY_S else 0)
 
 
 def together(records: Iterable[RadiusRecord]) -> RadiusRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -15,11 +16,13 @@ from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import Ends
 from trunktrace.sources.radius.record import FAILED, STOP, RadiusRecord
 from trunktrace.sources.sbc.words import gateway_time, q850_of
-from trunktrace.sources.shapes.values import milliseconds_between
+from trunktrace.sources.shapes.values import http_time, iso_time, milliseconds_between
 from trunktrace.windows import LossMethod, MediaDirection
 
 Kind = Literal["oracle", "proxy", "gateway"]
 _MOST_PERSONS: Final = 48
+_FIRST_DAY_S: Final = 86_400.0
+"""1970-01-01 in any zone: the clock of a call that was not answered."""
 _PERSONS: Final = frozenset({
     "user-name",
     "calling-station-id",
@@ -38,11 +41,12 @@ _PERSONS: Final = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a call was set up, answered and ended (unix seconds); None where it is not told."""
+    """When a call was set up, rang, was answered and ended (unix seconds); None: not told."""
 
     setup: float | None
     connect: float | None
     disconnect: float | None
+    alert: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Session:
     @property
     def kind(self) -> Kind | None:
         """Who wrote it; None where it says nothing of a call."""
+        if (self.whole.text("acme-sip-method-type") or "").upper() == "REGISTER":
+            return None  # Oracle's SBC accounts for registrations, too
         if self.whole.has("acme-"):
             return "oracle"
         if self.whole.has("sip-response-code", "sip-method", "sip-from-tag"):
@@ -77,18 +83,19 @@ class Session:
         return any(one.status in (STOP, FAILED) for one in self.records)
 
     def times(self, zone: tzinfo) -> Times:
-        """Out of h323-setup-time, -connect-time and -disconnect-time."""
+        """Out of h323-setup-time, -connect-time and -disconnect-time, and alert-timepoint."""
         whole = self.whole
-        setup = gateway_time(whole.text("h323-setup-time"), zone)
-        connect = gateway_time(whole.text("h323-connect-time"), zone, after=setup)
+        setup = _time(whole.text("h323-setup-time"), zone)
+        alert = _time(whole.text("alert-timepoint"), zone, after=setup)
+        connect = _time(whole.text("h323-connect-time"), zone, after=setup)
         earlier = setup if connect is None else connect
-        end = gateway_time(whole.text("h323-disconnect-time"), zone, after=earlier)
+        end = _time(whole.text("h323-disconnect-time"), zone, after=earlier)
         talked = whole.number("acct-session-time")
         if connect is not None and connect == end and not talked:
             connect = None  # gateways write the end there when nobody answered
         if end is None and connect is not None and talked and self.complete:
             end = connect + talked
-        return Times(setup, connect, end)
+        return Times(setup, connect, end, alert)
 
     def answered(self, times: Times) -> bool:
         """Whether the call was answered, as far as its times and its duration tell."""
@@ -124,6 +131,7 @@ class Session:
             for name, values in record.attributes.items()
             if name in _PERSONS or "number" in name
             for one in values
+            if not _is_address(one)
         )
         return list(dict.fromkeys(told))[:_MOST_PERSONS]
 
@@ -132,13 +140,19 @@ class Session:
         draft.start = times.setup or times.connect
         draft.end = times.disconnect
         draft.happened("invite", times.setup)
+        draft.happened("ringing", times.alert)
         draft.happened("answered", times.connect)
         draft.happened("hangup", times.disconnect)
         exact = milliseconds_between(times.connect, times.disconnect)
         talked = self.whole.number("acct-session-time") if self.complete else None
         if exact is None and talked is not None and self.answered(times):
             exact = talked * 1000.0
-        draft.say(duration_ms=exact, setup_ms=milliseconds_between(times.setup, times.connect))
+        draft.say(
+            duration_ms=exact,
+            setup_ms=milliseconds_between(times.setup, times.connect),
+            pdd_ms=milliseconds_between(times.setup, times.alert),
+            ring_ms=milliseconds_between(times.alert, times.connect),
+        )
 
     def tell_cause(self, draft: Draft, cause: int | None, *, answered: bool) -> None:
         """The Q.850 cause, and the outcome that it stands for where no code is known."""
@@ -183,6 +197,27 @@ class Session:
             draft.total(draft.leg, direction, measures, method)
         else:
             draft.saw(draft.leg, direction, *between, measures, method)
+
+
+def _is_address(text: str) -> bool:
+    """Whether a User-Name is a trunk that is known by its address, and nobody's name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _time(told: str | None, zone: tzinfo, *, after: float | None = None) -> float | None:
+    """As gateways write it, or of the other fashions of GNU Gatekeeper and its like.
+
+    Those are ISO 8601 (also `2026-11-23_13:00:05`) and RFC 2822. A day in January of 1970 is none.
+    """
+    found = gateway_time(told, zone, after=after)
+    if found is None and told is not None:
+        iso = iso_time(told.replace("_", " "), zone, after=after)
+        found = iso if iso is not None else http_time(told)
+    return found if found is not None and found > _FIRST_DAY_S else None
 
 
 def host_of(address: str | None) -> str | None:

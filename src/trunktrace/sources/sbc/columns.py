@@ -63,8 +63,8 @@ class ColumnMap:
     width: int | None = None
     end: End | None = None
     leg: Leg = "trunk"
-    only: tuple[int, frozenset[str]] | None = None
-    """Position (from 1) of the column that says what a row is, and the values that are read."""
+    only: tuple[str | int, frozenset[str]] | None = None
+    """The column that says what a row is (by name, or position from 1), and what is read."""
 
 
 def column_map(given: Mapping[str, object]) -> ColumnMap:
@@ -78,16 +78,19 @@ def column_map(given: Mapping[str, object]) -> ColumnMap:
     named = any(isinstance(column.name, str) for column in columns)
     end = _one_of(given.get("end"), "columns.end", ("caller", "callee"))
     leg = _one_of(given.get("leg"), "columns.leg", ("trunk", "pstn"))
+    only = _only(given.get("rows"))
     _checked_places(columns, rows_have_an_end=end is not None or _tells_end(columns))
     return ColumnMap(
         columns,
         delimiter=_delimiter(given.get("delimiter", ",")),
         quotes=_flag(given.get("quotes", True), "columns.quotes"),
-        has_header=named or _flag(given.get("has_header", False), "columns.has_header"),
+        has_header=named
+        or _is_named(only)
+        or _flag(given.get("has_header", False), "columns.has_header"),
         width=_position(given["width"], "columns.width") if "width" in given else None,
         end=cast("End | None", end),
         leg=cast("Leg", leg or "trunk"),
-        only=_only(given.get("rows")),
+        only=only,
     )
 
 
@@ -172,13 +175,20 @@ def _values(told: object, field: str, where: str) -> dict[str, str] | None:
     return words
 
 
-def _only(told: object) -> tuple[int, frozenset[str]] | None:
+def _is_named(only: tuple[str | int, frozenset[str]] | None) -> bool:
+    return only is not None and isinstance(only[0], str)
+
+
+def _only(told: object) -> tuple[str | int, frozenset[str]] | None:
     if told is None:
         return None
     row = _table(told, "columns.rows")
     _known(row, frozenset({"column", "values"}), "columns.rows")
     wanted = _words(row.get("values"), "columns.rows.values")
-    return _position(row.get("column"), "columns.rows.column"), wanted
+    column = row.get("column")
+    if isinstance(column, str) and column.strip():
+        return column, wanted
+    return _position(column, "columns.rows.column"), wanted
 
 
 def _known(row: Mapping[str, object], known: frozenset[str], where: str) -> None:

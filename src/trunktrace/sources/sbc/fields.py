@@ -58,6 +58,8 @@ _SCORES: Final[Mapping[str, float]] = {
 }  # fmt: skip
 _CAUSES: Final[Mapping[str, float]] = {"decimal": 1.0, "hex": 1.0}
 _TIME_FORMS: Final = frozenset({"any", "iso", "epoch", "epoch_ms", "gateway"})
+_MINUS_ONE: Final = "4294967295"
+"""-1 of 32 bits that somebody wrote without its sign: AudioCodes' `not known`."""
 _DIRECTIVES: Final = re.compile(r"%[-aAbBcdfHIjmMpSUwWxXyYzZ%GuV]")
 
 
@@ -108,8 +110,8 @@ def value_of(field: str, text: str, unit: str | None) -> object:
     if field in TEXTS or field in IDS or field == PERSONS:
         return text
     scale = units_of(field)
-    if text.startswith("+"):
-        return None  # no SBC writes so, but a number of a person in the wrong column does
+    if text.startswith("+") or text == _MINUS_ONE:
+        return None  # no SBC writes `+`, but a number of a person in the wrong column begins so
     if not scale:
         return values.decimal(text) if field == "burst_ratio" else values.count(text)
     number = values.decimal(text)

@@ -51,6 +51,7 @@ class _File:
         delimiter = self._map.delimiter or found_delimiter(data)
         self._rows = Rows(data, delimiter, quotes=self._map.quotes)
         self._layout = None if self._map.has_header else self._by_position()
+        self._selecting = self._by_number()
         self._unknown = False
         self._calls = Calls()
         self._told: list[tuple[int, list[Cell]]] = []
@@ -90,6 +91,7 @@ class _File:
         """A header line: it says nothing of a call, and that it is none makes every row broken."""
         columns = self._named(row.cells)
         if columns:
+            self._selecting = self._by_number() or self._by_title(row.cells)
             self._layout = _Layout(columns, len(row.cells), 0)
             self._ignored += 1
             return
@@ -110,11 +112,22 @@ class _File:
         )
         return _Layout(columns, self._map.width, 1 + max((at for at, _ in columns), default=0))
 
+    def _by_number(self) -> int | None:
+        """The position of the column that selects rows, where the map has it by position."""
+        only = self._map.only
+        return only[0] if only is not None and isinstance(only[0], int) else None
+
+    def _by_title(self, cells: tuple[str, ...]) -> int | None:
+        only = self._map.only
+        titles = [plain(cell) for cell in cells]
+        title = plain(str(only[0])) if only is not None else ""
+        return titles.index(title) + 1 if title in titles else None
+
     def _is_selected(self, row: Row) -> bool:
         if self._map.only is None:
             return True
-        position, wanted = self._map.only
-        return position <= len(row.cells) and row.cells[position - 1].lower() in wanted
+        at, wanted = self._selecting, self._map.only[1]
+        return at is not None and at <= len(row.cells) and row.cells[at - 1].lower() in wanted
 
     def _read(self, row: Row, layout: _Layout) -> None:
         width = self._map.width or layout.width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from trunktrace import conventions as c
@@ -23,7 +24,7 @@ from trunktrace.sources.sbc.fields import (
     time_of,
     value_of,
 )
-from trunktrace.sources.shapes.values import milliseconds_between
+from trunktrace.sources.shapes.values import decimal, milliseconds_between
 from trunktrace.timeline import MarkKind
 from trunktrace.windows import Leg, LossMethod, MediaDirection
 
@@ -44,6 +45,8 @@ _PROTOCOLS: Final = frozenset({"sip", "q.850", "q850"})
 """What a Reason header (RFC 3326) begins with, which AudioCodes writes in the place of a phrase."""
 _NO_TIME: Final = "0.:-T Z"
 """Of which `0` and `0000-00-00 00:00:00` are made."""
+_FRACTION: Final = re.compile(r":\d\d\.\d")
+"""Of a time that is exact to less than a second."""
 _ANSWERED: Final = 200
 _BEYOND_SIP: Final = 700
 
@@ -185,7 +188,19 @@ def _times(mine: list[Cell], reading: Reading) -> dict[str, float]:
                 raise UnreadableError(f"{name} is no time of the form that is expected")
             times[name] = at
         latest = times.get(name, latest)
+    if _was_never_answered(mine, times):
+        del times["answer_time"]
     return times
+
+
+def _was_never_answered(mine: list[Cell], times: dict[str, float]) -> bool:
+    """Cisco's gateways write the end for the answer, to the millisecond, when nobody answered."""
+    if "answer_time" not in times or times["answer_time"] != times.get("end_time"):
+        return False
+    told = {column.field: text for column, text in mine}
+    if not _FRACTION.search(told["answer_time"]) or told.get("status_code", "").startswith("2"):
+        return False
+    return not decimal(told.get("duration_ms"))
 
 
 def _tell_times(draft: Draft, mine: list[Cell], times: dict[str, float]) -> None:

@@ -16,18 +16,20 @@ from trunktrace.sources.ends import Ends
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.values import count, decimal, integer, iso_time, milliseconds_between
-from trunktrace.sources.vq_rtcpxr.report import Report, Section, pairs, reports
+from trunktrace.sources.vq_rtcpxr.report import PUBLISHER, Report, Section, pairs, reports
 from trunktrace.windows import Leg, MediaDirection
 
 SOURCE: Final = "vq-rtcpxr"
 
-_CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_CALL_ID: Final = re.compile(r"(?!\(null\)$)[\x21-\x7e]{1,255}")
+"""linphone writes `(null)` where it has none."""
 _PARTY: Final = re.compile(r"sips?:[^\s<>;,]{1,256}", re.IGNORECASE)
 _SSRC: Final = re.compile(r"0[xX][0-9A-Fa-f]{1,8}|[0-9A-Fa-f]{1,10}")
 _LONGEST_DELAY_MS: Final = 65_535
 _MOST_MOS: Final = 4.5
 """No narrowband score is above it; linphone writes up to 4.8."""
 
+_NO_DAY: Final = "1970-01-01"
 _RANKS: Final = {"alert": 0, "interval": 1, "session": 2}
 
 
@@ -78,16 +80,30 @@ def why_broken(report: Report) -> str | None:
     for section in (report.local, report.remote or {}):
         for key in ("START", "STOP"):
             text = section.get(key, "")
-            if text not in ("", "0") and iso_time(text) is None:
+            if text not in ("", "0") and text[:10] != _NO_DAY and iso_time(text) is None:
                 return f"Timestamps: {key} is no time"
-    if "START" not in report.local and "STOP" not in report.local:
-        return "no Timestamps"
-    start, stop = _times(report.local)
-    return "Timestamps: STOP before START" if start and stop and stop < start else None
+    timed = "START" in report.local or "STOP" in report.local
+    if not timed and not measures_of(report.local):
+        return "no Timestamps, and nothing that was measured"
+    return None
 
 
 def _times(section: Section, zone: tzinfo = UTC) -> tuple[float | None, float | None]:
-    return iso_time(section.get("START"), zone), iso_time(section.get("STOP"), zone)
+    """START and STOP; neither where they contradict each other, as in RFC 6035's own examples."""
+    start, stop = _time(section.get("START"), zone), _time(section.get("STOP"), zone)
+    if start is not None and stop is not None and stop < start:
+        return None, None
+    return start, stop
+
+
+def _time(text: str | None, zone: tzinfo) -> float | None:
+    return None if text is None or text[:10] == _NO_DAY else iso_time(text, zone)
+
+
+def _was_never_filled(section: Section) -> bool:
+    """Yealink writes a section of zeros, at no time, where the peer told nothing."""
+    start = section.get("START", "")
+    return start[:10] == _NO_DAY and start == section.get("STOP")
 
 
 def _observation(group: list[Report], reading: Reading, source: str) -> Observation:
@@ -140,7 +156,7 @@ def _heard(
     direction: MediaDirection,
     times: tuple[float | None, float | None],
 ) -> None:
-    measures = measures_of(section)
+    measures = {} if _was_never_filled(section) else measures_of(section)
     start, stop = times
     if measures and start is not None and stop is not None and start <= stop:
         draft.saw(leg, direction, start, stop, measures, "derived")
@@ -213,13 +229,20 @@ def _place(report: Report, reading: Reading) -> tuple[Ends, End, bool]:
 def _reporter(report: Report, here: str | None, there: str | None) -> End:
     """The end of the reporter: who began the call by OrigID, else by the host in the Call-ID.
 
-    Where neither says it, the callee: the end that faces the bridge where nothing else is known.
+    Before OrigID there was (Poly's default still is) FromID and ToID: then who sent the PUBLISH.
+    Where nothing says it, the callee: the end that faces the bridge where nothing else is known.
     """
     origin = _party(report.names.get("ORIGID"))
     if origin is not None:
         if origin == _party(report.names.get("LOCALID")):
             return "caller"
         if origin == _party(report.names.get("REMOTEID")):
+            return "callee"
+    sender = _party(report.names.get(PUBLISHER))
+    if sender is not None:
+        if sender == _party(report.names.get("FROMID")):
+            return "caller"
+        if sender == _party(report.names.get("TOID")):
             return "callee"
     host = (_call_id_of(report) or "").partition("@")[2]
     return "caller" if host and host == here and host != there else "callee"
@@ -247,7 +270,7 @@ def _ssrc(text: str) -> str | None:
 
 def _persons(draft: Draft, report: Report) -> None:
     names = report.names
-    for name in ("LOCALID", "REMOTEID", "ORIGID", "TOID", "FROMID"):
+    for name in ("LOCALID", "REMOTEID", "ORIGID", "TOID", "FROMID", PUBLISHER):
         draft.hide(names.get(name), _party(names.get(name)))
     caller = names.get("ORIGID") or names.get("FROMID")
     ids = (names.get("LOCALID"), names.get("REMOTEID"))

@@ -1,7 +1,8 @@
 """Reports of RFC 6035 (`application/vq-rtcpxr`) as vendors write them: found, and taken apart.
 
 Lines are `Name: KEY=value KEY=value`. Seen beside that: `CallID=`, a key on a line of its own, no
-blank between two keys (`JBM=20JBX=240`), sections before the Call-ID, LF for CRLF.
+blank between two keys (`JBM=20JBX=240`), a blank before a value (`IP= 192.0.2.9`), sections before
+the Call-ID, LF for CRLF.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ MAX_LINES: Final = 256
 _BOM: Final = b"\xef\xbb\xbf"
 _FIRST: Final = re.compile(rb"[ \t]*VQ(Session|Interval|Alert)Report(?![A-Za-z0-9])", re.IGNORECASE)
 _MESSAGE: Final = re.compile(rb"SIP/2\.0 \d{3}|[A-Z]{3,16} \S{1,1024} SIP/2\.0\s*$")
+_FROM: Final = re.compile(rb"(?:From|f)[ \t]{0,8}:(.{0,1024})", re.IGNORECASE)
 _ABOUT_QUALITY: Final = re.compile(rb"vq-rtcpxr", re.IGNORECASE)
 _LINE: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,39})[ \t]{0,8}([:=])(.*)")
-# A number may run into the next key: `JBM=20JBX=240`.
+# A number may run into the next key (`JBM=20JBX=240`), and Poly sets an address off (`IP= 192...`).
 _PAIR: Final = re.compile(
-    r'([A-Za-z][A-Za-z0-9]{0,19}+)=("[^"]{0,200}"|-?\d{1,12}(?:\.\d{1,12})?(?=[A-Za-z]{2,12}=)|\S*)'
+    r"([A-Za-z][A-Za-z0-9]{0,19}+)=(?:[ \t]{1,4}(?![A-Za-z][A-Za-z0-9]{0,19}=))?"
+    r'("[^"]{0,200}"|-?\d{1,12}(?:\.\d{1,12})?(?=[A-Za-z]{2,12}=)|\S*)'
 )
 
 NAMES: Final = frozenset(
@@ -35,6 +38,9 @@ NAMES: Final = frozenset(
      "DIALOGID"}
 )  # fmt: skip
 """Lines that belong to the report, and not to a section."""
+
+PUBLISHER: Final = "PUBLISHER"
+"""Under which `Report.names` has the From header of the SIP message around the report."""
 
 MEASURES: Final = frozenset(
     {"TIMESTAMPS", "SESSIONDESC", "JITTERBUFFER", "PACKETLOSS", "BURSTGAPLOSS", "DELAY", "SIGNAL",
@@ -70,7 +76,10 @@ def reports(data: bytes) -> Iterator[Report | Broken | None]:
         first = next(at for at, one in enumerate(chunk) if _FIRST.match(one))
         if first and not _MESSAGE.match(chunk[0]):
             yield Broken(line, "lines before the first report that belong to none")
-        yield _report(line + first, chunk[first:])
+        report = _report(line + first, chunk[first:])
+        if isinstance(report, Report) and _MESSAGE.match(chunk[0]):
+            _take_sender(report, chunk[1:first])
+        yield report
 
 
 def _records(data: bytes) -> Iterator[tuple[int, list[bytes]]]:
@@ -97,6 +106,13 @@ def _no_report(line: int, chunk: list[bytes]) -> Broken | None:
     if _ABOUT_QUALITY.search(head) and not chunk[0].startswith((b"SIP/2.0", b"SUBSCRIBE")):
         return Broken(line, "a message about vq-rtcpxr without a report")
     return None
+
+
+def _take_sender(report: Report, headers: list[bytes]) -> None:
+    found = (_FROM.match(one[:MAX_REPORT_BYTES]) for one in headers[:MAX_LINES])
+    sender = next((one[1] for one in found if one is not None), None)
+    if sender is not None:
+        report.names[PUBLISHER] = sender.decode("utf-8", "replace").strip()
 
 
 def _report(line: int, chunk: list[bytes]) -> Report | Broken:
