@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -134,7 +135,7 @@ def _changed(at: float, identity: str, **attributes: str) -> dict[str, Any]:
     }
 
 
-def _left(at: float, reason: str) -> dict[str, Any]:
+def _left(at: float, reason: str | int) -> dict[str, Any]:
     return {**_joined(at), "event": "participant_disconnected"} | {
         "participant": {"identity": f"sip_{CALLER}", "disconnect_reason": reason}
     }
@@ -169,9 +170,10 @@ def test_headers_that_were_asked_for_count_as_well() -> None:
 
 @pytest.mark.parametrize(
     "reason, source",
-    [("ROOM_DELETED", "agent"), ("CONNECTION_TIMEOUT", "platform"), ("CLIENT_INITIATED", None)],
-)
-def test_who_hung_up_where_the_reason_says_so(reason: str, source: str | None) -> None:
+    [("ROOM_DELETED", "agent"), ("CONNECTION_TIMEOUT", "platform"), ("CLIENT_INITIATED", None),
+     (4, "agent"), (14, "platform"), (1, None), (99, None), (-1, None)],
+)  # fmt: skip
+def test_who_hung_up_where_the_reason_says_so(reason: str | int, source: str | None) -> None:
     """The room's reason names the side that ended an answered call, or nobody."""
     one = _one(
         _joined(), _changed(1.0, f"sip_{CALLER}", sip_callStatus="active"), _left(9.0, reason)
@@ -248,6 +250,13 @@ def test_a_broken_event_is_named(record: dict[str, Any], reason: str) -> None:
     parsed = livekit_participant.parse(lines(_joined(), record))
     assert [(broken.line, broken.reason) for broken in parsed.broken] == [(2, reason)]
     assert len(parsed.observations) == 1
+
+
+def test_a_list_over_several_lines_says_the_same() -> None:
+    """A file that was saved as one list of events is read as the events one a line are."""
+    known = data(NAMES[0], "livekit-participant")
+    listed = json.dumps([json.loads(line) for line in known.splitlines()], indent=2)
+    assert livekit_participant.parse(listed.encode()) == livekit_participant.parse(known)
 
 
 def test_somebody_without_a_phone_is_no_leg() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -103,6 +104,75 @@ def test_a_failed_egress_recorded_nothing() -> None:
     failed = _egress("egress_ended", status="EGRESS_FAILED")
     stream = _egress("egress_started", streamResults=[{"url": "rtmp://x.invalid"}])
     assert livekit_webhook.parse(lines(failed, stream)) == Parsed(ignored=2)
+
+
+def test_the_names_of_the_definition_say_the_same() -> None:
+    """Python's protobuf can print `created_at` for `createdAt`, and enums as numbers."""
+    left = _person(disconnectReason="PARTICIPANT_REMOVED", joinedAtMs=str(T * 1000 + 250))
+    known = lines(
+        _room("participant_joined", participant=_person()),
+        _room("participant_left", participant=left),
+        _egress("egress_ended", endedAt=str((T + 9) * 10**9), status="EGRESS_COMPLETE"),
+    )
+    names = {
+        "createdAt": "created_at", "joinedAt": "joined_at", "joinedAtMs": "joined_at_ms",
+        "egressInfo": "egress_info", "egressId": "egress_id", "roomId": "room_id",
+        "startedAt": "started_at", "endedAt": "ended_at", "disconnectReason": "disconnect_reason",
+    }  # fmt: skip
+    text = known.decode()
+    for name, other in names.items():
+        text = text.replace(f'"{name}"', f'"{other}"')
+    numbers = text.replace('"PARTICIPANT_REMOVED"', "4").replace('"SIP"', "3")
+    numbers = numbers.replace('"EGRESS_COMPLETE"', "3")
+    told = livekit_webhook.parse(known)
+    assert (told.broken, told.ignored, len(told.observations)) == ((), 0, 1)
+    assert livekit_webhook.parse(text.encode()) == told
+    assert livekit_webhook.parse(numbers.encode()) == told
+
+
+def test_bodies_over_several_lines_say_the_same() -> None:
+    """A body that was saved for people to read, several of them, or a list."""
+    known = [json.loads(line) for line in data(NAMES[0], "livekit-webhook").splitlines()]
+    told = livekit_webhook.parse(data(NAMES[0], "livekit-webhook"))
+    for text in (
+        json.dumps(known, indent=2),
+        json.dumps(known),
+        "\n".join(json.dumps(one, indent=1) for one in known),
+    ):
+        assert livekit_webhook.parse(text.encode()) == told
+    cut = json.dumps(known[0], indent=2)[:-1]
+    assert livekit_webhook.parse(cut.encode()).broken
+    nameless = json.dumps([known[0], {"room": {}}], indent=2)
+    line = nameless[: nameless.rindex('"room"')].count("\n")
+    (broken,) = livekit_webhook.parse(nameless.encode()).broken
+    assert (broken.line, broken.reason) == (line, "no name under `event`")
+
+
+def test_an_agent_that_failed_ended_the_call() -> None:
+    """AGENT_ERROR, a reason of 2026, is the agent's doing."""
+    left = _person(disconnectReason="AGENT_ERROR")
+    (one,) = livekit_webhook.parse(lines(_room("participant_left", participant=left))).observations
+    assert one.facts[c.SIP_HANGUP_SOURCE] == "agent"
+
+
+def test_an_aborted_connection_is_a_leg_that_left() -> None:
+    """A participant whose session ended before it was active is told, and was not answered."""
+    ringing = {"sip.callID": "SCL_made", "sip.ruleID": "SDR_made", "sip.callStatus": "ringing"}
+    gone = _person(attributes=ringing, joinedAt="0", disconnectReason="CLIENT_INITIATED")
+    (one,) = livekit_webhook.parse(
+        lines(_room("participant_connection_aborted", participant=gone))
+    ).observations
+    assert (one.completeness, one.end) == ("complete", T)
+    assert c.SIP_RESPONSE_STATUS_CODE not in one.facts
+
+
+def test_an_egress_of_the_deprecated_field_that_streams_is_no_recording() -> None:
+    """`stream` beside no `file`: it went elsewhere. A status of another type says nothing."""
+    streams = _egress("egress_started", stream={"info": [{"url": "rtmp://x.invalid"}]})
+    assert livekit_webhook.parse(lines(streams)) == Parsed(ignored=1)
+    odd = _egress("egress_started", status=[{}])
+    (one,) = livekit_webhook.parse(lines(odd)).observations
+    assert [mark.kind for mark in one.marks] == ["recording"]
 
 
 @pytest.mark.parametrize(

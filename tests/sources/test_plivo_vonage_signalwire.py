@@ -123,6 +123,13 @@ def test_signalwires_counts_are_no_loss() -> None:
     assert (sent.direction, sent.packet_count, sent.loss_ratio) == ("out", 2686, None)
 
 
+def test_signalwires_zeros_in_both_directions_are_no_count() -> None:
+    """In published examples both counts are 0 beside a score: nobody counted. One 0 is a count."""
+    silent = {**SIGNALWIRE, "AudioInMediaPacketCount": "0"}
+    assert [window.packet_count for window in one("signalwire", silent).untimed] == [0, 2686]
+    assert one("signalwire", {**silent, "AudioOutMediaPacketCount": "0"}).untimed == ()
+
+
 @pytest.mark.parametrize(
     "by, who",
     [("+15555550130", "caller"), ("+15555550174", "callee"), ("system", None), ("", None)],
@@ -196,6 +203,7 @@ def test_plivos_times_without_a_session_are_of_the_given_zone() -> None:
 @pytest.mark.parametrize(
     "source, who",
     [("Caller", "caller"), ("Callee", "callee"), ("Carrier", "carrier"), ("Plivo", "carrier"),
+     ("Call recipient", "callee"), ("Vobiz", "carrier"), ("Error", None),
      ("Answer XML", "agent"), ("API Request", "agent"), ("Unknown", None), ("", None)],
 )  # fmt: skip
 def test_plivo_says_who_hung_up(source: str, who: str | None) -> None:
@@ -218,6 +226,83 @@ def test_plivos_status_is_an_outcome(
                           "AnswerTime": ""})  # fmt: skip
     assert (found.facts.get(OUTCOME), found.facts.get(CAUSE)) == (outcome, q850)
     assert not {HUNG_UP, DURATION, CODE} & found.facts.keys()
+
+
+@pytest.mark.parametrize(
+    "status, code, cause, outcome",
+    [("completed", "6010", "NO_ANSWER", "no_answer"), ("completed", "3010", "USER_BUSY", "busy"),
+     ("completed", "3020", "CALL_REJECTED", "rejected"), ("completed", "3000", "", "no_answer"),
+     ("completed", "2000", "", "invalid_number"), ("completed", "1000", "", "canceled"),
+     ("completed", "", "ORIGINATOR_CANCEL", "canceled"), ("completed", "0", "", None),
+     ("busy", "3020", "CALL_REJECTED", "rejected"), ("busy", "", "CALL_REJECTED", "rejected"),
+     ("busy", "3010", "USER_BUSY", "busy"), ("failed", "2000", "", "invalid_number"),
+     ("failed", "5020", "", "failed")],
+)  # fmt: skip
+def test_plivos_cause_says_what_the_status_does_not(
+    status: str, code: str, cause: str, outcome: str | None
+) -> None:
+    """Vobiz writes `completed` for a call that nobody answered; Plivo `busy` for a rejection."""
+    found = one("plivo", {**PLIVO, "CallStatus": status, "HangupCauseCode": code, "Duration": "0",
+                          "HangupCause": cause, "AnswerTime": ""})  # fmt: skip
+    assert found.facts.get(OUTCOME) == outcome
+    assert not {HUNG_UP, DURATION, CODE} & found.facts.keys()
+
+
+def test_a_script_of_ours_that_ended_hung_up() -> None:
+    """`End Of XML Instructions`: the carrier hangs up because our application says no more."""
+    record = {**PLIVO, "HangupSource": "Plivo", "HangupCauseCode": "4010"}
+    assert one("plivo", record).facts[HUNG_UP] == "agent"
+    assert one("plivo", {**record, "HangupSource": "Caller"}).facts[HUNG_UP] == "caller"
+
+
+@pytest.mark.parametrize(
+    "event, status, outcome",
+    [("Ring", "ringing", None), ("StartApp", "in-progress", "answered"), ("", "ringing", None)],
+)
+def test_plivos_callbacks_of_a_running_call_state_no_time(
+    event: str, status: str, outcome: str | None
+) -> None:
+    """What Plivo sends to ring_url and answer_url has no time; it is read all the same."""
+    begun = {"CallUUID": "p1", "Direction": "inbound", "From": "15555550190", "To": "15555550142",
+             "CallStatus": status, "Event": event, "BillRate": "0.005"}  # fmt: skip
+    found = one("plivo", begun)
+    assert (found.facts.get(OUTCOME), found.completeness) == (outcome, "partial")
+    assert (found.start, found.end) == (None, None)
+    assert one("plivo", PLIVO, begun).facts[OUTCOME] == "answered"
+
+
+def test_a_webhook_of_a_vobiz_trunk() -> None:
+    """`Status` for `CallStatus`, `Billsec` for the talking time, the SIP Call-ID, the cause."""
+    record = {"Event": "Hangup", "CallUUID": "z1", "Timestamp": "2026-03-18T12:00:08Z",
+              "From": "+15555550190", "To": "+15555550142", "Direction": "outbound",
+              "Status": "completed", "SIPCallID": "abc123@bridge.example.com", "Duration": 8,
+              "Reason": "NORMAL_CLEARING", "StartTime": "2026-03-18T12:00:00Z", "Billsec": 3,
+              "EndTime": "2026-03-18T12:00:08Z", "HangupCauseCode": 4000, "MOS": 4.5,
+              "HangupSource": "Caller"}  # fmt: skip
+    started = {**{key: record[key] for key in ("CallUUID", "Timestamp", "From", "To", "Direction")},
+               "Event": "CallInitiated", "Status": "initiated", "Allowed": True}  # fmt: skip
+    (found,) = (
+        SOURCES["plivo"].parse(f"{json.dumps(started)}\n{json.dumps(record)}".encode()).observations
+    )
+    assert (found.facts[OUTCOME], found.facts[DURATION], found.facts[CAUSE]) == (
+        "answered",
+        3000.0,
+        16,
+    )
+    assert found.facts[HUNG_UP] == "caller"
+    assert found.ids["call_id"] == "abc123@bridge.example.com"
+    assert (found.start, found.end) == (1773835200.0, 1773835208.0)
+    missed = {**record, "Billsec": 0, "HangupCauseCode": 6010, "Reason": "NO_ANSWER"}
+    (found,) = SOURCES["plivo"].parse(json.dumps(missed).encode()).observations
+    assert found.facts[OUTCOME] == "no_answer"
+    assert not {HUNG_UP, DURATION} & found.facts.keys()
+
+
+def test_plivo_says_whether_a_machine_answered() -> None:
+    """The callback of the machine detection, before the one of the hang-up."""
+    detected = {**PLIVO, "CallStatus": "in-progress", "Machine": "true", "EndTime": ""}
+    assert one("plivo", detected, PLIVO).facts["sip.answered_by"] == "machine"
+    assert one("plivo", {**detected, "Machine": "False"}).facts["sip.answered_by"] == "human"
 
 
 def test_plivos_attestation_is_a_letter() -> None:
@@ -265,6 +350,113 @@ def test_vonages_code_is_read_where_it_stands() -> None:
     """`sip_code` is documented, and was in no example."""
     found = one("vonage", {**VONAGE, "status": "failed", "start_time": "", "sip_code": 503})
     assert (found.facts[CODE], found.facts[OUTCOME]) == (503, "congestion")
+
+
+def test_vonages_events_come_as_a_query_as_well() -> None:
+    """With `event_method` GET the event is the query of a request."""
+    told = SOURCES["vonage"].parse(urlencode(VONAGE).encode())
+    assert told == SOURCES["vonage"].parse(json.dumps(VONAGE).encode())
+    assert len(told.observations) == 1
+
+
+def test_vonages_machine_detection_names_its_leg_otherwise() -> None:
+    """`call_uuid` for `uuid`, and no direction: what was detected stays when the call ends."""
+    detected = {"call_uuid": "v1", "conversation_uuid": "CON-v1", "from": VONAGE["from"],
+                "to": VONAGE["to"], "status": "machine", "sub_state": "beep_start",
+                "timestamp": "2020-01-01T12:00:02.000Z"}  # fmt: skip
+    done = {**VONAGE, "status": "completed", "duration": "2"}
+    found = one("vonage", VONAGE, detected, done)
+    assert found.facts["sip.answered_by"] == "machine"
+    assert found.facts[DURATION] == 2000.0
+    assert one("vonage", {**detected, "status": "human"}).facts[OUTCOME] == "answered"
+
+
+@pytest.mark.parametrize(
+    "status, detail, outcome",
+    [("rejected", "invalid_number", "invalid_number"), ("rejected", "restricted", "rejected"),
+     ("unanswered", "declined", "rejected"), ("unanswered", "unavailable", "no_answer"),
+     ("failed", "number_out_of_service", "invalid_number"), ("failed", "cannot_route", "failed"),
+     ("failed", "something new", "failed")],
+)  # fmt: skip
+def test_vonages_detail_says_more(status: str, detail: str, outcome: str) -> None:
+    """`detail` stands beside the status since 2021. The end is that of the last event."""
+    found = one("vonage", {**VONAGE, "status": status, "detail": detail, "start_time": ""})
+    assert (found.facts[OUTCOME], found.end) == (outcome, 1577880000.0)
+
+
+@pytest.mark.parametrize(
+    "by, direction, who",
+    [("user", "outbound", "callee"), ("user", "inbound", "caller"), ("platform", "outbound", None),
+     ("", "outbound", None)],
+)  # fmt: skip
+def test_vonage_says_whether_the_party_hung_up(by: str, direction: str, who: str | None) -> None:
+    """`user` is the leg's party; `platform` is Vonage, or our own script."""
+    done = {**VONAGE, "status": "completed", "duration": "2", "sip_code": "200",
+            "disconnected_by": by, "direction": direction}  # fmt: skip
+    found = one("vonage", done)
+    assert (found.facts.get(HUNG_UP), found.facts[CODE]) == (who, 200)
+
+
+def test_vonages_leg_to_a_websocket_is_no_telephone() -> None:
+    """Our own end: the trunk's leg, and no number of a callee."""
+    found = one("vonage", {**VONAGE, "to": "wss://bridge.example.com/socket?to=15555550142"})
+    assert found.leg == "trunk"
+    assert "sip.callee.number" not in found.facts
+    assert "5550142" not in json.dumps(as_json(found))
+
+
+def _relay(state: str, at: float, **params: Any) -> dict[str, Any]:
+    told = {"call_id": "r1", "node_id": "n1", "call_state": state, "direction": "outbound",
+            "device": {"type": "phone", "params": {"from_number": "+15555550130",
+                                                   "to_number": "+15555550174"}}}  # fmt: skip
+    return {"event_type": "calling.call.state", "event_channel": "c", "timestamp": at,
+            "project_id": "p", "space_id": "s", "params": {**told, **params}}  # fmt: skip
+
+
+def _relayed(*events: dict[str, Any]) -> Parsed:
+    return SOURCES["signalwire"].parse("\n".join(json.dumps(event) for event in events).encode())
+
+
+def test_relays_states_of_a_call_are_one_observation() -> None:
+    """`calling.call.state` as a webhook and as a message: answered, ended, with their times."""
+    answered = _relay("answered", 1795396160.25, answer_time=1795396160250)
+    ended = _relay("ended", 1795396170.75, end_reason="hangup", answer_time=1795396160250,
+                   end_time=1795396170750)  # fmt: skip
+    message = {"jsonrpc": "2.0", "id": "1", "method": "signalwire.event", "params": answered}
+    parsed = _relayed(_relay("created", 1795396157.5), message, _relay("ending", 1795396170.5),
+                      ended, {"jsonrpc": "2.0", "id": "2", "method": "signalwire.ping"},
+                      {"event_type": "calling.call.play", "params": {"call_id": "r1"}})  # fmt: skip
+    (found,) = parsed.observations
+    assert (parsed.broken, parsed.ignored) == ((), 3)
+    assert (found.facts[OUTCOME], found.facts[DURATION]) == ("answered", 10_500.0)
+    assert (found.leg, found.facts[DIRECTION], found.end) == ("pstn", "outbound", 1795396170.75)
+    assert [(mark.kind, mark.start) for mark in found.marks] == [
+        ("answered", 1795396160.25),
+        ("hangup", 1795396170.75),
+    ]
+    assert "55550" not in json.dumps(as_json(found))
+
+
+@pytest.mark.parametrize(
+    "reason, outcome",
+    [("busy", "busy"), ("noAnswer", "no_answer"), ("no_answer", "no_answer"), ("error", "failed"),
+     ("decline", "rejected"), ("cancel", "canceled"), ("hangup", None), ("something new", None)],
+)  # fmt: skip
+def test_relays_reason_of_a_call_that_nobody_answered(reason: str, outcome: str | None) -> None:
+    """The reason gives the outcome; `hangup` without an answer does not say what became of it."""
+    (found,) = _relayed(_relay("ended", 1795396170.75, end_reason=reason)).observations
+    assert found.facts.get(OUTCOME) == outcome
+    assert not {DURATION, CODE, HUNG_UP} & found.facts.keys()
+    assert found.completeness == "complete"
+
+
+@pytest.mark.parametrize(
+    "by, who",
+    [("human", "human"), ("machine_end_beep", "machine"), ("fax", "machine"), ("unknown", None)],
+)
+def test_signalwire_says_who_answered(by: str, who: str | None) -> None:
+    """The word of the detection, of which `unknown` says nothing."""
+    assert one("signalwire", {**SIGNALWIRE, "AnsweredBy": by}).facts.get("sip.answered_by") == who
 
 
 # All three --------------------------------------------------------------------------------------

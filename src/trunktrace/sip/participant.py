@@ -38,6 +38,7 @@ _HANGUP_SOURCES: Final = {
     "PARTICIPANT_REMOVED": "agent",
     "ROOM_DELETED": "agent",
     "ROOM_CLOSED": "agent",
+    "AGENT_ERROR": "agent",
     "SERVER_SHUTDOWN": "platform",
     "MIGRATION": "platform",
     "SIGNAL_CLOSE": "platform",

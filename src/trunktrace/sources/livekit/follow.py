@@ -16,8 +16,9 @@ from typing import BinaryIO, Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.livekit.sip import SETTLE_S, BridgeLog
+from trunktrace.sources.livekit.sip_lines import LogLines
 from trunktrace.sources.parsed import Broken
-from trunktrace.sources.shapes.jsonlines import MAX_LINE_BYTES, record
+from trunktrace.sources.shapes.jsonlines import MAX_LINE_BYTES
 
 POLL_S: Final = 0.5
 _CHUNK: Final = 64 * 1024
@@ -35,26 +36,26 @@ def follow(path: Path | None, *, wait: Wait | None = None) -> Iterator[Told]:
     Raises OSError if the file is not there when it begins.
     """
     chunks = _of_stdin() if path is None else _of_file(path, wait or _sleep)
-    log, lines = BridgeLog(), Lines()
+    log, lines, reader = BridgeLog(), Lines(), LogLines()
     idle_s = 0.0
     for chunk in chunks:
         if chunk:
             idle_s = 0.0
-            yield from _read(log, lines.feed(chunk))
+            yield from _read(log, reader, lines.feed(chunk))
             yield from log.over()
         else:
             idle_s += POLL_S
             if idle_s >= SETTLE_S:
                 yield from log.settled()
-    yield from _read(log, lines.end())
+    yield from _read(log, reader, lines.end())
     yield from log.rest()
 
 
-def _read(log: BridgeLog, lines: Iterator[tuple[int, bytes]]) -> Iterator[Broken]:
+def _read(log: BridgeLog, reader: LogLines, lines: Iterator[tuple[int, bytes]]) -> Iterator[Broken]:
     for number, line in lines:
         if not line.strip():
             continue
-        found = record(line, number)
+        found = reader.read(line, number)
         if isinstance(found, Broken):
             yield found
             continue

@@ -21,14 +21,42 @@ from trunktrace.sources.livekit.identity import identities_differ
 MOST_CLAIMS: Final = 256
 _ANSWERED: Final = 200
 _REDACTION: Final = Redaction()
-_KINDS: Final = frozenset({"PARTICIPANT_KIND_SIP", "SIP", sip.KIND_SIP})
+_KINDS: Final = frozenset({"PARTICIPANT_KIND_SIP", "SIP", "sip", sip.KIND_SIP})
 _NO_CLAIM: Final = frozenset({sip.PHONE_NUMBER, sip.TRUNK_PHONE_NUMBER, sip.CALL_STATUS})
+_REASONS: Final = (
+    "UNKNOWN_REASON",
+    "CLIENT_INITIATED",
+    "DUPLICATE_IDENTITY",
+    "SERVER_SHUTDOWN",
+    "PARTICIPANT_REMOVED",
+    "ROOM_DELETED",
+    "STATE_MISMATCH",
+    "JOIN_FAILURE",
+    "MIGRATION",
+    "SIGNAL_CLOSE",
+    "ROOM_CLOSED",
+    "USER_UNAVAILABLE",
+    "USER_REJECTED",
+    "SIP_TRUNK_FAILURE",
+    "CONNECTION_TIMEOUT",
+    "MEDIA_FAILURE",
+    "AGENT_ERROR",
+)
+"""`livekit.DisconnectReason` by number (livekit_models.proto)."""
+
 _PUBLIC_HEADER: Final = sip.HEADER_PREFIX + "x-"
 
 
 def is_sip_kind(kind: object) -> bool:
     """Whether a participant's kind, as its number or its name, is that of a phone leg."""
     return isinstance(kind, str | int) and kind in _KINDS
+
+
+def reason_of(reason: object) -> str | None:
+    """The name of a participant's DisconnectReason, told by its name or its number."""
+    if isinstance(reason, int) and not isinstance(reason, bool):
+        return _REASONS[reason] if 0 <= reason < len(_REASONS) else None
+    return reason if isinstance(reason, str) and reason else None
 
 
 def texts_of(attributes: Mapping[str, object]) -> dict[str, str]:

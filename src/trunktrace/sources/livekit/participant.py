@@ -16,7 +16,8 @@ from trunktrace.facts import Attempt, Observation
 from trunktrace.sip.dialling import failure_of, final_answer
 from trunktrace.sip.participant import HEADER_PREFIX
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.livekit.leg import SeenLeg, is_sip_kind, texts_of
+from trunktrace.sources.livekit.leg import SeenLeg, is_sip_kind, reason_of, texts_of
+from trunktrace.sources.livekit.whole import one_a_line
 from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.shapes.jsonlines import (
     Record,
@@ -39,7 +40,7 @@ _MOST_STRANGERS: Final = 1000
 def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they came."""
     room = _Room()
-    broken, ignored = take_in_order(data, _key_of, room.take)
+    broken, ignored = take_in_order(one_a_line(data), _key_of, room.take)
     told = tuple(room.observations())
     return Parsed(told, broken, ignored if told else ignored + room.taken)
 
@@ -124,7 +125,7 @@ class _Room:
         if seen is None:
             return None
         seen.take(object_in(participant, "attributes"), at)
-        seen.left(text_in(participant, "disconnect_reason"), at)
+        seen.left(reason_of(participant.get("disconnect_reason")), at)
         return ""
 
     def on_track(self, record: Record, at: float) -> str | None:

@@ -1,10 +1,10 @@
-"""The log of LiveKit's SIP bridge (livekit-sip, JSON): one observation a call leg.
+"""The log of LiveKit's SIP bridge (livekit-sip, JSON or console): one observation a call leg.
 
 The only place in LiveKit that knows the codec of the trunk leg, its loss towards the agent and the
 exact times of its signalling. Messages as in livekit/sip, `pkg/sip/inbound.go`, `outbound.go` and
-`signaling_timestamps.go` of August 2026; a key that is not there is not known, one that is new is
-passed over. A final line of an inbound call says `"status": 486`: the default of a variable, never
-a SIP code, and never read here.
+`signaling_timestamps.go` of August 2026, and of 2024 and 2025 where they differ; a key that is not
+there is not known, one that is new is passed over. A final line of an inbound call says
+`"status": 486`: the default of a variable, never a SIP code, and never read here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.livekit.sip_call import HANDLERS, BridgeCall
-from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.livekit.sip_lines import LogLines
+from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.shapes.jsonlines import Record, text_in, time_in
-from trunktrace.sources.shapes.ordered import Key, take_in_order
+from trunktrace.sources.shapes.ordered import Key, in_file_order, in_order, take_each
 
 NAME: Final = "livekit-sip"
 
@@ -34,9 +35,11 @@ _MOST_TOLD: Final = 10_000
 def parse(data: bytes) -> Parsed:
     """Every call leg of a log, in the order in which they began."""
     log = BridgeLog()
-    broken, ignored = take_in_order(data, _key_of, log.take)
+    broken: list[Broken] = []
+    ordered, repeated = in_order(LogLines().records(data), broken, _key_of)
+    refused, ignored = take_each(ordered, log.take)
     told = tuple(log.rest())
-    return Parsed(told, broken, ignored + log.unsaid)
+    return Parsed(told, in_file_order([*broken, *refused]), repeated + ignored + log.unsaid)
 
 
 class BridgeLog:

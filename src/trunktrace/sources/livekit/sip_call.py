@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final
 
@@ -19,39 +18,20 @@ from trunktrace.sources.livekit.sip_statistics import (
     snapshot_of,
     tell,
 )
+from trunktrace.sources.livekit.sip_words import (
+    BY_CALLER_BEFORE_ANSWER,
+    BYE_Q850,
+    DIRECTIONS,
+    FAILURES,
+    REFUSED,
+    hung_up_by,
+)
 from trunktrace.sources.shapes.jsonlines import Record, count_in, number_in, text_in
 from trunktrace.timeline import Attempt
 
 _ANSWERED: Final = 200
 _TRANSPORTS: Final = frozenset({"udp", "tcp", "tls", "ws", "wss"})
 
-_BYE_Q850: Final = re.compile(r"bye-q\.850-(\d{1,3})", re.IGNORECASE)
-
-_BY_REMOTE: Final = frozenset({"hangup", "bye"})
-_BY_CALLER_BEFORE_ANSWER: Final = frozenset({"cancelled", "canceled"})
-_BY_AGENT: Final = frozenset({"removed", "agent-error"})
-_BY_PLATFORM: Final = frozenset({
-    "media-timeout", "room-failed", "room-disconnected", "server-shutdown", "shutdown",
-    "connection-timeout", "migration", "media-failure", "media-failed", "participant-failed",
-})  # fmt: skip
-"""Reasons of the closing line (livekit/sip). `removed`: the room was deleted or the participant
-removed, which is the agent's doing. Another reason does not say whose doing it was."""
-
-# Where no final answer came: the bridge's reasons. What its errors say comes after them.
-_FAILURES: Final = {
-    "no-answer": "timeout",
-    "request-timeout": "timeout",
-    "cancelled": "canceled",
-    "canceled": "canceled",
-    "dns-resolution": "dns",
-    "sdp-error": "sdp",
-    "no-common-codec": "sdp",
-    "encryption-required": "sdp",
-    "auth-failed": "auth",
-    "auth-required": "auth",
-    "transaction-timeout": "transport",
-    "transport-error": "transport",
-}
 _IDS: Final = {
     "sipCallID": "call_id",
     "sipTrunk": "trunk_id",
@@ -86,6 +66,7 @@ class BridgeCall:
         self.error: str = ""
         self.q850: int | None = None
         self.timed_out_at: float | None = None
+        self.transferred = False
         self.millis: dict[str, float] = {}
         self.snapshots: list[Snapshot] = []
         self._held_since: float | None = None
@@ -106,7 +87,7 @@ class BridgeCall:
             seen.add("roomID")
             self._draft.identify("room_id", room)
         if self.direction is None:
-            direction = text_in(record, "direction")
+            direction = text_in(record, "direction") or DIRECTIONS.get(text_in(record, "msg") or "")
             if direction in ("inbound", "outbound"):
                 self.direction = direction
                 self._draft.say(direction=direction)
@@ -124,7 +105,8 @@ class BridgeCall:
             if name not in self._seen and (user := text_in(record, key)) is not None:
                 self._seen.add(name)
                 self._draft.say(**{name: user})
-        host_key = "fromHost" if self.direction == "inbound" else "toHost"
+        # Before the direction is known, nobody knows which of the two hosts is the far end's.
+        host_key = {"inbound": "fromHost", "outbound": "toHost"}.get(self.direction or "", "")
         if "host" not in self._seen and (host := text_in(record, host_key)) is not None:
             self._seen.add("host")
             self._draft.claim({"sip.hostname": host})
@@ -198,6 +180,10 @@ class BridgeCall:
             self.q850 = cause
         elif (found := q850_cause(raw)) is not None:
             self.q850 = found
+
+    def on_transferred(self, _record: Record, _at: float) -> None:
+        """The far end took the REFER: the bridge ends the call if nobody else does."""
+        self.transferred = True
 
     def on_media_timeout(self, _record: Record, at: float) -> None:
         """No RTP came for too long."""
@@ -309,7 +295,7 @@ class BridgeCall:
         if (answer := final_answer(self.error)) is not None:
             self.code, self.phrase = answer
             return
-        self.failure = _FAILURES.get(self.reason or "") or failure_in(self.error)
+        self.failure = FAILURES.get(self.reason or "") or failure_in(self.error)
         if self.failure is None and (self.error or self.closed_at is not None):
             self.failure = "other"
 
@@ -321,25 +307,27 @@ class BridgeCall:
         if reason == "media-timeout" or self.timed_out_at is not None:
             draft.happened("media_timeout", self.timed_out_at or self.closed_at)
         draft.happened("hangup", ended)
-        if self.q850 is None and (found := _BYE_Q850.search(reason)):
+        if self.q850 is None and (found := BYE_Q850.search(reason)):
             self.q850 = int(found[1])
         draft.say(q850_cause=self.q850, hangup_source=self._hung_up_by(reason))
         if answered is not None and ended is not None and ended >= answered:
             draft.say(duration_ms=(ended - answered) * 1000.0)
         if self.accepted_at is None and self.direction == "inbound":
-            cancelled = reason in _BY_CALLER_BEFORE_ANSWER
-            draft.say(outcome="canceled" if cancelled else None)
+            if reason in BY_CALLER_BEFORE_ANSWER:
+                draft.say(outcome="canceled")
+            elif self.invited_at is not None and reason in REFUSED:
+                draft.say(outcome="failed", outcome_detail=REFUSED[reason])
 
     def _hung_up_by(self, reason: str) -> str | None:
-        far_end = "caller" if self.direction == "inbound" else "callee"
         if self.accepted_at is None:
-            cancelled = reason in _BY_CALLER_BEFORE_ANSWER
+            cancelled = reason in BY_CALLER_BEFORE_ANSWER
             return "caller" if cancelled and self.direction == "inbound" else None
-        if self.bye_at is not None or reason in _BY_REMOTE or _BYE_Q850.match(reason):
-            return far_end
-        if reason in _BY_AGENT:
-            return "agent"
-        return "platform" if reason in _BY_PLATFORM else None
+        return hung_up_by(
+            reason,
+            direction=self.direction,
+            by_bye=self.bye_at is not None,
+            transferred=self.transferred,
+        )
 
     def _attempt(self) -> Attempt:
         answered = self.accepted_at is not None
@@ -369,6 +357,9 @@ HANDLERS: Final[dict[str, Handler]] = {
     "SIP invite failed": BridgeCall.on_error,
     "SIP call failed": BridgeCall.on_error,
     "BYE from remote": BridgeCall.on_bye,
+    "BYE": BridgeCall.on_bye,
+    "inbound call transferred": BridgeCall.on_transferred,
+    "outbound call transferred": BridgeCall.on_transferred,
     "triggering media timeout": BridgeCall.on_media_timeout,
     "Closing inbound call": BridgeCall.on_closing,
     "Closing inbound call with error": BridgeCall.on_closing,

@@ -1,8 +1,10 @@
 """Webhooks of LiveKit's server: SIP participants that joined and left, and recordings (egress).
 
-A line is the body of one webhook (`livekit.WebhookEvent` as JSON). Their times are whole seconds,
-but for a participant's joining and an egress: so they give no moment of answer or hang-up. There is
-no SIP event, no code, no codec and no statistics among them.
+A line is the body of one webhook (`livekit.WebhookEvent` as JSON, or as Python's protobuf prints it
+with `preserving_proto_field_name`: `created_at` for `createdAt`); a file may also hold one over
+several lines, or a list of them. Their times are whole seconds, but for a participant's joining and
+an egress: so they give no moment of answer or hang-up. There is no SIP event, no code, no codec and
+no statistics among them.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from typing import Final
 
 from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
-from trunktrace.sources.livekit.leg import SeenLeg, is_sip_kind, texts_of
+from trunktrace.sources.livekit.leg import SeenLeg, is_sip_kind, reason_of, texts_of
+from trunktrace.sources.livekit.whole import one_a_line
 from trunktrace.sources.parsed import Parsed
-from trunktrace.sources.shapes.jsonlines import Record, list_in, object_in, text_in
+from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
 from trunktrace.sources.shapes.ordered import Key, take_in_order
 
 NAME: Final = "livekit-webhook"
@@ -31,13 +34,17 @@ _RANKS: Final = {
     "participant_connection_aborted": 2,
     "egress_ended": 2,
 }
-_RECORDING_FAILED: Final = frozenset({"EGRESS_FAILED", "EGRESS_ABORTED", "EGRESS_STARTING"})
+_CAPITAL: Final = re.compile(r"[A-Z]")
+_RECORDS_NOTHING: Final = frozenset(
+    {"EGRESS_STARTING", "EGRESS_FAILED", "EGRESS_ABORTED", "0", "4", "5"}
+)
+"""Status of an egress, by its name or its number."""
 
 
 def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they joined."""
     rooms: dict[str, _Room] = {}
-    broken, ignored = take_in_order(data, _key_of, partial(_take, rooms))
+    broken, ignored = take_in_order(one_a_line(data), _key_of, partial(_take, rooms))
     told = [one for room in rooms.values() for one in room.observations()]
     return Parsed(tuple(told), broken, ignored)
 
@@ -54,8 +61,8 @@ def _take(rooms: dict[str, _Room], record: Record) -> str | None:
     if event is None:
         return "no name under `event`"
     handler = _HANDLERS.get(event)
-    egress = object_in(record, "egressInfo")
-    room_id = text_in(object_in(record, "room"), "sid") or text_in(egress, "roomId")
+    egress = _object(record, "egressInfo")
+    room_id = text_in(object_in(record, "room"), "sid") or _text(egress, "roomId")
     if handler is None:
         return None
     if room_id is None:
@@ -76,22 +83,25 @@ class _Room:
 
     def on_left(self, record: Record) -> str | None:
         """A participant left."""
-        reason = self._participant(record)
+        unread = self._participant(record)
         participant = object_in(record, "participant")
         seen = self._legs.get(text_in(participant, "sid") or "")
         at = _seconds(record, "createdAt", 1.0)
-        if reason == "" and seen is not None and at is not None:
-            seen.left(text_in(participant, "disconnectReason"), max(at, seen.leg.first_seen_at))
-        return reason
+        if unread == "" and seen is not None and at is not None:
+            reason = reason_of(_value(participant, "disconnectReason"))
+            seen.left(reason, max(at, seen.leg.first_seen_at))
+        return unread
 
     def on_egress(self, record: Record) -> str | None:
         """A recording began, changed or ended."""
-        egress = object_in(record, "egressInfo")
+        egress = _object(record, "egressInfo")
         started = _seconds(egress, "startedAt", 1e9)
-        egress_id = text_in(egress, "egressId")
+        egress_id = _text(egress, "egressId")
         if egress_id is None:
             return "no id of an egress"
-        if started is None or egress.get("status") in _RECORDING_FAILED or _only_streams(egress):
+        status = egress.get("status")
+        nothing = isinstance(status, str | int) and str(status) in _RECORDS_NOTHING
+        if started is None or nothing or _only_streams(egress):
             return None
         ended = _seconds(egress, "endedAt", 1e9)
         self._recordings[egress_id] = (started, ended if ended and ended >= started else None)
@@ -143,13 +153,34 @@ class _Room:
 
 def _only_streams(egress: Record) -> bool:
     """Whether an egress sends to elsewhere, and records nothing."""
-    files = any(list_in(egress, key) for key in ("fileResults", "segmentResults"))
-    return not files and bool(list_in(egress, "streamResults"))
+    files = any(_results(egress, kind) for kind in ("file", "segment"))
+    return not files and _results(egress, "stream")
+
+
+def _results(egress: Record, kind: str) -> bool:
+    """Whether an egress makes that: in a list, or in the deprecated field of one."""
+    one = "segments" if kind == "segment" else kind
+    return bool(_value(egress, f"{kind}Results")) or bool(object_in(egress, one))
+
+
+# A key may be told as protobuf's JSON has it, or as its definition has it (`created_at`).
+
+
+def _value(record: Record, key: str) -> object:
+    return record.get(key, record.get(_CAPITAL.sub(lambda one: f"_{one[0].lower()}", key)))
+
+
+def _object(record: Record, key: str) -> Record:
+    return object_in({key: _value(record, key)}, key)
+
+
+def _text(record: Record, key: str) -> str | None:
+    return text_in({key: _value(record, key)}, key)
 
 
 def _seconds(record: Record, key: str, per_second: float) -> float | None:
     """Unix seconds under `key`, where protobuf's JSON puts an int64 as text."""
-    value = record.get(key)
+    value = _value(record, key)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
