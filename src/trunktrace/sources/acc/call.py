@@ -15,6 +15,7 @@ from trunktrace.conventions import SIP_CALL_ID
 from trunktrace.facts import End, Observation
 from trunktrace.sip.reason import parse_reasons, q850_cause
 from trunktrace.sip.uris import host_in_uri, parse_host
+from trunktrace.sources.acc import names
 from trunktrace.sources.acc.record import AccRecord
 from trunktrace.sources.acc.times import times_of
 from trunktrace.sources.acc.voice import VoiceOfEnd, voices_of
@@ -26,14 +27,7 @@ from trunktrace.timeline import Attempt
 _MOST_RECORDS: Final = 128
 """Records of one call that are kept; a call that was tried over ten gateways has some thirty."""
 
-_CALLERS: Final = ("src_user", "from_user", "caller", "calling", "src", "from", "cli")
-_CALLEES: Final = ("dst_ouser", "dst_user", "to_user", "callee", "called", "dst", "to")
-_CALLER_HOSTS: Final = ("src_ip", "source_ip", "srcip", "src_addr", "src_host")
-_GATEWAYS: Final = ("gw", "gateway", "gw_ip", "gw_host", "dst_ip", "dst_addr", "nexthop")
-_CARRIERS: Final = ("carrier", "carrier_name", "carrier_id", "provider")
-_ROUTES: Final = ("trunk", "trunk_name", "gw_name", "gw_id", "gwid", "route")
-_BYE_HOSTS: Final = ("bye_src", "bye_src_ip", "bye_ip")
-_HUNG_UP_BY: Final = ("hangup_by", "hangup_source", "disconnected_by")
+_CHALLENGES: Final = frozenset({401, 407})
 
 
 @dataclass(slots=True)
@@ -48,6 +42,8 @@ class AccCall:
 
     def take(self, record: AccRecord) -> bool:
         """Whether the record says something that was not known."""
+        if record.kind != "cdr" and record.code < 200:
+            return False  # with `early_media` a 183 is accounted like an answer
         kept = {
             "transaction": self.transactions,
             "missed": self.missed,
@@ -64,18 +60,36 @@ class AccCall:
     def observations(self, source: str, reading: Reading) -> Iterator[Observation]:
         """The caller's leg, and the callee's where a gateway was tried."""
         self._tell_failures_apart()
+        self._tell_own_apart()
         for records in (self.transactions, self.missed, self.cdrs):
             records.sort(key=lambda one: one.at)
         yield from _Telling(source, self, reading).legs()
 
+    def _tell_own_apart(self) -> None:
+        """No attempts: what the proxy refused itself (the caller got that), and challenges.
+
+        A challenge (401, 407) that was answered by a second INVITE is no attempt of its own.
+        """
+        own = [one for one in self.missed if one.is_own]
+        if own and not any(one.method == "INVITE" for one in self.transactions):
+            self.transactions.append(own[-1])
+        tried = [one for one in self.missed if not one.is_own]
+        real = [one for one in tried if one.code not in _CHALLENGES]
+        was_answered = any(_is_answer(one) for one in self.transactions)
+        self.missed = real if real or was_answered else tried[-1:]
+
     def _tell_failures_apart(self) -> None:
         """Take one of the failures of JSON for what went back to the caller, where it must be."""
         self.failures.sort(key=lambda one: one.at)
-        answered = any(o.method == "INVITE" and o.code < 300 for o in self.transactions)
+        answered = any(_is_answer(one) for one in self.transactions)
         final = None if answered else _final_of(self.failures)
         self.missed.extend(one for one in self.failures if one is not final)
         if final is not None:
             self.transactions.append(final)
+
+
+def _is_answer(record: AccRecord) -> bool:
+    return record.method == "INVITE" and record.code < 300
 
 
 def _final_of(failures: list[AccRecord]) -> AccRecord | None:
@@ -84,14 +98,14 @@ def _final_of(failures: list[AccRecord]) -> AccRecord | None:
     One without a To tag is the proxy's own. One that repeats the attempt before it passes it on. A
     lone 503 is an attempt: what goes back is 500.
     """
-    own = [one for one in failures if "to_tag" not in one.fields]
+    own = [one for one in failures if one.is_own or "to_tag" not in one.fields]
     if own:
         return own[-1]
     if len(failures) == 1:
         return failures[0] if failures[0].code != 503 else None
     last = failures[-1] if failures else None
     for other in failures[:-1]:
-        same = last is not None and other.first(*_GATEWAYS) == last.first(*_GATEWAYS)
+        same = last is not None and other.first(*names.GATEWAYS) == last.first(*names.GATEWAYS)
         if same and last is not None and last.code in (other.code, 500):
             return last
     return None
@@ -111,10 +125,10 @@ class _Telling:
         failed = self._final or _last(call.missed)
         self._times = times_of(self._answer, failed, _last(self._byes), self._cdr)
         self._attempts = list(self._tried())
-        self._host = self._said(_CALLER_HOSTS)
-        self._gateway = self._said(_GATEWAYS, latest=True)
-        self._carrier = self._said(_CARRIERS, latest=True)
-        self._route = self._said(_ROUTES, latest=True)
+        self._host = self._said(names.CALLER_HOSTS) or self._address_under("src")
+        self._gateway = self._said(names.GATEWAYS, latest=True) or self._address_under("dst")
+        self._carrier = self._said(names.CARRIERS, latest=True)
+        self._route = self._said(names.ROUTES, latest=True)
         self._ends = self._where(reading)
 
     def legs(self) -> Iterator[Observation]:
@@ -145,8 +159,9 @@ class _Telling:
     def _caller(self, draft: Draft) -> None:
         """What went back to the caller."""
         draft.identify("host", _host(self._host))
-        if self._final is not None:
-            _say_answer(draft, self._final)
+        told = self._final or self._code_of_cdr()
+        if told is not None:
+            _say_answer(draft, told)
         elif self._times.answered is not None:
             draft.answer(200)
         self._claim(draft, "caller", self._host)
@@ -178,14 +193,15 @@ class _Telling:
             draft.identify(tag, believable_text(said.fields.get(tag) if said else None))
 
     def _persons(self, draft: Draft) -> None:
-        draft.say(caller_number=self._person(_CALLERS), callee_number=self._person(_CALLEES))
+        draft.say(caller_number=self._person(names.CALLERS))
+        draft.say(callee_number=self._person(names.CALLEES))
         for record in (*self._records(), *self._byes):
-            said = (record.fields.get(name) for name in (*_CALLERS, *_CALLEES))
-            draft.hide(*(one for one in said if one and not _is_address(one)))
+            said = (record.fields.get(name) for name in (*names.CALLERS, *names.CALLEES))
+            draft.hide(*(one for one in said if one and not names.is_address(one)))
 
-    def _person(self, names: tuple[str, ...]) -> str | None:
-        said = self._said(names)
-        return None if said is None or _is_address(said) else said
+    def _person(self, wanted: tuple[str, ...]) -> str | None:
+        told = (names.person_in(one.fields, wanted) for one in self._records())
+        return next((one for one in told if one is not None), None)
 
     def _timing(self, draft: Draft) -> None:
         times = self._times
@@ -201,6 +217,12 @@ class _Telling:
         is_after = times.ended is None or draft.start is None or times.ended >= draft.start
         draft.end = times.ended if is_after else None
         draft.complete = times.ended is not None or self._final is None
+
+    def _code_of_cdr(self) -> AccRecord | None:
+        """The CDR, where the operator put the final code into it and it fits the call."""
+        cdr = self._cdr
+        was_answered = self._times.answered is not None
+        return cdr if cdr is not None and cdr.code and (cdr.code < 300) == was_answered else None
 
     # Attempts -----------------------------------------------------------------------------------
 
@@ -218,12 +240,12 @@ class _Telling:
             end = max(record.at, start or 0.0)
             if record is answer:
                 end = self._times.answered or end
-            route = _believed(name_of_ours, record.first(*_ROUTES))
+            route = _believed(name_of_ours, record.first(*names.ROUTES))
             yield Attempt(
                 start=start,
                 end=end,
-                trunk_id=route or _host(record.first(*_GATEWAYS)),
-                carrier=_believed(carrier_slug, record.first(*_CARRIERS)),
+                trunk_id=route or _host(record.first(*names.GATEWAYS)),
+                carrier=_believed(carrier_slug, record.first(*names.CARRIERS)),
                 route=route,
                 status_code=record.code,
                 reason=_reason(record)[0],
@@ -238,7 +260,8 @@ class _Telling:
         final = self._final
         if final is None or final.code < 300 or self._call.missed:
             return None
-        return None if final.code == 500 or "to_tag" not in final.fields else final
+        is_own = final.is_own or "to_tag" not in final.fields
+        return None if final.code == 500 or is_own else final
 
     # Who and where ------------------------------------------------------------------------------
 
@@ -251,12 +274,17 @@ class _Telling:
         cdr = [self._cdr] if self._cdr is not None else []
         return [*final, *reversed(self._call.missed), *cdr]
 
-    def _said(self, names: tuple[str, ...], *, latest: bool = False) -> str | None:
+    def _said(self, wanted: tuple[str, ...], *, latest: bool = False) -> str | None:
         """What the INVITE's records say; of a call that failed over, the gateway of the last."""
         records = self._records()
         if latest and self._final is not None and self._answer is None and self._call.missed:
             records = records[1:] + records[:1]
-        return next((said for one in records if (said := one.first(*names))), None)
+        return next((said for one in records if (said := one.first(*wanted))), None)
+
+    def _address_under(self, name: str) -> str | None:
+        """A host where others write a person: `src=$si`."""
+        said = self._said((name,))
+        return said if said is not None and names.is_address(said) else None
 
     def _where(self, reading: Reading) -> Ends:
         return reading.bridge.ends(
@@ -269,11 +297,11 @@ class _Telling:
         if self._answer is None and any(o.method == "CANCEL" for o in self._call.transactions):
             return "caller"  # only the caller's side can send one (RFC 3261, 9.1)
         bye = self._byes[0] if self._byes else None
-        named = (self._cdr.first(*_HUNG_UP_BY) or "").lower() if self._cdr is not None else ""
+        named = (self._cdr.first(*names.HUNG_UP_BY) or "").lower() if self._cdr is not None else ""
         if named in ("caller", "callee"):
             return "caller" if named == "caller" else "callee"
-        host = self._cdr.first(*_BYE_HOSTS) if self._cdr is not None else None
-        host = host or (bye.first(*_CALLER_HOSTS) if bye is not None else None)
+        host = self._cdr.first(*names.BYE_HOSTS) if self._cdr is not None else None
+        host = host or (bye.first(*names.CALLER_HOSTS) if bye is not None else None)
         return self._end_of_host(host) or (self._end_of_bye(bye) if bye is not None else None)
 
     def _end_of_host(self, host: str | None) -> End | None:
@@ -292,7 +320,7 @@ class _Telling:
         With `detect_direction` the tags are the INVITE's whoever sent it; the user is the sender's.
         """
         sender = bye.first("src_user", "from_user")
-        caller, callee = self._said(_CALLERS), self._said(_CALLEES)
+        caller, callee = self._said(names.CALLERS), self._said(names.CALLEES)
         if sender is not None and caller != callee and sender in (caller, callee):
             return "caller" if sender == caller else "callee"
         invite = self._answer
@@ -300,7 +328,7 @@ class _Telling:
             return None
         if bye.fields["from_tag"] == invite.fields.get("to_tag"):
             return "callee"
-        came_from, called_from = bye.first(*_CALLER_HOSTS), self._host
+        came_from, called_from = bye.first(*names.CALLER_HOSTS), self._host
         if came_from is not None and called_from is not None and came_from != called_from:
             return None
         return "caller" if bye.fields["from_tag"] == invite.fields.get("from_tag") else None
@@ -308,7 +336,7 @@ class _Telling:
 
 def _last(records: list[AccRecord]) -> AccRecord | None:
     """The last of them, a challenge (401, 407) only where there is nothing else."""
-    final = [one for one in records if one.code not in (401, 407)]
+    final = [one for one in records if one.code not in _CHALLENGES]
     told = final or records
     return told[-1] if told else None
 
@@ -324,17 +352,10 @@ def _reason(record: AccRecord) -> tuple[str | None, int | None]:
     With `reason_from_hf` the Reason header stands in the phrase's place.
     """
     said = record.fields.get("reason", "")
-    if said.lower() in ("q.850", "sip") and "cause" in record.fields:
-        said = f"{said};cause={record.fields['cause']};text={record.fields.get('text', '')}"
     if "cause=" not in said.lower():
         return believable_text(said), None
     reasons = parse_reasons(said)
     return (reasons[0].text if reasons else None), q850_cause(said)
-
-
-def _is_address(text: str) -> bool:
-    host = parse_host(text) if len(text) <= 64 else None
-    return host is not None and host.is_ip
 
 
 def _believed(check: Callable[[object], str | None], value: str | None) -> str | None:

@@ -8,7 +8,7 @@ call are put together by their Call-ID, in whatever order they come. Judged by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from trunktrace.sources.acc.call import AccCall
@@ -24,6 +24,7 @@ from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.jsonlines import Record, record
 from trunktrace.sources.shapes.lines import text_lines
 from trunktrace.sources.shapes.syslog import is_log_line
+from trunktrace.sources.shapes.wrapped import text_of, unwrapped
 
 NAME: Final = "kamailio-acc"
 _NAME_JSON: Final = "kamailio-acc-json"
@@ -54,25 +55,29 @@ def lines_of(data: bytes, reading: Reading) -> Iterable[Read]:
     for number, line in text_lines(data):
         if isinstance(line, Broken):
             yield number, line
-        elif speaks_of_accounting(line):
-            told = record_of_line(line, reading.zone)
+            continue
+        text = unwrapped(line)
+        if speaks_of_accounting(text):
+            told = record_of_line(text, reading.zone)
             yield number, Broken(number, told) if isinstance(told, str) else told
         elif line.strip():
-            yield number, None if is_log_line(line) else Broken(number, "no line of a log")
+            is_log = text is not line or is_log_line(line)
+            yield number, None if is_log else Broken(number, "no line of a log")
 
 
 def _objects_of(
-    numbered: Iterable[tuple[int, Record | Broken | None]],
-    reading: Reading,
-    unwrap: Callable[[Record], Record | str | None] = lambda told: told,
+    numbered: Iterable[tuple[int, Record | Broken | None]], reading: Reading
 ) -> Iterable[Read]:
-    """The accounting objects of a file; `unwrap` takes one out of what is around it."""
+    """The accounting objects of a file."""
     for number, told in numbered:
         if told is None or isinstance(told, Broken):
             yield number, told
             continue
-        inner = unwrap(told)
-        read = record_of_object(inner, reading.zone) if isinstance(inner, dict) else inner
+        read = record_of_object(told, reading.zone)
+        if read is None and (text := text_of(told)) is not None and _object_at(text) >= 0:
+            inner = record(text[_object_at(text) :].encode("utf-8", "replace"), number)
+            if isinstance(inner, dict):
+                read = record_of_object(inner, reading.zone)
         yield number, Broken(number, read) if isinstance(read, str) else read
 
 

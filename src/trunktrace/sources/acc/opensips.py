@@ -1,10 +1,10 @@
-"""OpenSIPS's accounting: acc lines in the syslog, and the events of its event interface as JSON.
+"""OpenSIPS's accounting: acc lines in the syslog, and the events of its event interface.
 
 The lines are those of Kamailio, but for `ACC: call ended: created=...;call_start_time=...;
 duration=...;ms_duration=...;setuptime=...;method=...`, the CDR (`do_accounting("log", "cdr")`). The
 events are E_ACC_EVENT, E_ACC_MISSED_EVENT and E_ACC_CDR: JSON-RPC notifications as the event
-transports send them, or their parameters alone. Written by OpenSIPS's pages of the module `acc`; no
-real record was seen.
+transports of version 3 send them, their parameters alone, or text (`events`). Written by OpenSIPS's
+pages of the module `acc` and by records that people have published.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, cast
 
+from trunktrace.sources.acc import events
 from trunktrace.sources.acc.kamailio import Read, calls_of, lines_of
 from trunktrace.sources.acc.record import (
     AccRecord,
@@ -26,25 +27,32 @@ from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.jsonlines import Record, text_in
 from trunktrace.sources.shapes.values import decimal
+from trunktrace.sources.shapes.wrapped import is_wrapped
 
 NAME: Final = "opensips-acc"
 
 _EVENTS: Final = frozenset({"E_ACC_EVENT", "E_ACC_MISSED_EVENT", "E_ACC_CDR"})
 _OF_A_CDR: Final = frozenset({"duration", "ms_duration"})
+_OF_A_CALL: Final = _OF_A_CDR | {"setuptime", "created"}
 
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
-    """The calls of a syslog file, or of a file of events (JSON)."""
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-        read = _events(data, reading)
+    """The calls of a syslog file, or of a file of events (JSON, or text)."""
+    content = data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if content[:1] in (b"{", b"[") and not is_wrapped(content):
+        read = _events(bodies(data), reading)
+    elif events.is_text(data):
+        read = _events(events.of_text(data), reading)
     else:
         read = _with_ends(lines_of(data, reading), reading)
     return calls_of(NAME, read, reading)
 
 
-def _events(data: bytes, reading: Reading) -> Iterator[Read]:
-    for number, told in bodies(data):
-        if isinstance(told, Broken):
+def _events(
+    numbered: Iterable[tuple[int, Record | Broken | None]], reading: Reading
+) -> Iterator[Read]:
+    for number, told in numbered:
+        if told is None or isinstance(told, Broken):
             yield number, told
             continue
         event, params = _event(told)
@@ -57,12 +65,16 @@ def _events(data: bytes, reading: Reading) -> Iterator[Read]:
 def _event(told: Record) -> tuple[str, Record | None]:
     """The name of an event, and its parameters; None if it is none of accounting."""
     name = text_in(told, "method") or ""
+    params = told.get("params")
     if name.startswith("E_"):
-        params = told.get("params")
         is_ours = name in _EVENTS and isinstance(params, dict)
         return name, cast("Record", params) if is_ours else None
-    event = text_in(told, "event") or text_in(told, "event_name") or ""
-    if event.startswith("E_") and event not in _EVENTS:
+    if "jsonrpc" in told and isinstance(params, dict):
+        # The method is the operator's, the event's name a parameter (`event_param`).
+        told = cast("Record", params)
+    names = [one for one in told.values() if isinstance(one, str) and one.startswith("E_")]
+    event = next((one for one in names if one in _EVENTS), "")
+    if names and not event:
         return "", None
     is_acc = bool(event) or "callid" in told or "call_id" in told
     return event, told if is_acc else None
@@ -72,7 +84,15 @@ def _record(event: str, params: Record, reading: Reading, number: int) -> AccRec
     fields = fields_of_object(params)
     if fields is None:
         return Broken(number, "too many fields")
-    told = transaction_of(fields, reading.zone, missed=event == "E_ACC_MISSED_EVENT")
+    is_missed = event == "E_ACC_MISSED_EVENT"
+    if is_missed and _OF_A_CDR & fields.keys():
+        # Version 2.4 leaves in them what a CDR before it had (opensips#1786).
+        fields = {name: text for name, text in fields.items() if name not in _OF_A_CALL}
+    elif not event and not any(decimal(fields.get(name)) for name in _OF_A_CDR):
+        # A row of the table: where nothing was counted, the columns hold 0.
+        empty = {name for name in _OF_A_CALL if not decimal(fields.get(name))}
+        fields = {name: text for name, text in fields.items() if name not in empty}
+    told = transaction_of(fields, reading.zone, missed=is_missed)
     return Broken(number, told) if isinstance(told, str) else told
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, tzinfo
 from typing import Final, Literal
 
 from trunktrace.belief import believable_text
+from trunktrace.sources.acc import names
 from trunktrace.sources.shapes.values import decimal, integer, iso_time, unix_time
 
 Kind = Literal["transaction", "missed", "failure", "cdr"]
@@ -32,6 +33,7 @@ _WORDS: Final = frozenset({"call_id", "from_tag", "to_tag", "method", "code"})
 """Fields without a blank or a semicolon: what follows one belongs to a field that was cut off."""
 
 _METHOD: Final = re.compile(r"[A-Z]{2,16}")
+_REASON: Final = re.compile(r"(?:Q\.850|SIP)\b", re.IGNORECASE)
 _TEXT: Final = re.compile(r"\bACC: ?([^=;]{0,128}?)\b(?=(?:timestamp|created|method)=)")
 _CDR: Final = re.compile(r"\blog_write_cdr\(\): ?(?=\S)")
 _NAMES: Final = {"callid": "call_id", "sip_code": "code", "sip_reason": "reason"}
@@ -39,6 +41,9 @@ _NAMES: Final = {"callid": "call_id", "sip_code": "code", "sip_reason": "reason"
 
 _AGENTS: Final = frozenset({"ua", "user_agent", "useragent"})
 """Anyone writes into these; no attribute list is looked for in them."""
+
+NO_GATEWAY: Final = "no gateway"
+"""No field of a record has a blank in its name."""
 
 _SIGNS: Final = ("ACC: ", "acc_log_request", "log_write_cdr", ";call_id=", "; call_id=", ";method=")
 _OF_A_CDR: Final = frozenset({"start_time", "end_time", "duration"})
@@ -58,6 +63,11 @@ class AccRecord:
     exact: bool = False
     code: int = 0
     method: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the proxy itself answered: no gateway had been chosen."""
+        return NO_GATEWAY in self.fields
 
     @property
     def call_id(self) -> str:
@@ -102,12 +112,18 @@ def _fields_of(text: str, separator: str) -> Fields | None:
     name = ""
     for part in parts:
         found = _FIELD.match(part)
-        if found is not None:
+        if found is not None and not _is_of_reason(name, found[1], fields):
             name = _name(found[1])
             fields.setdefault(name, part[found.end() :][:_MAX_VALUE_CHARACTERS].strip())
         elif name and name not in _WORDS:
             fields[name] = (fields[name] + separator + part)[:_MAX_VALUE_CHARACTERS]
     return with_attributes(fields)
+
+
+def _is_of_reason(before: str, name: str, fields: Fields) -> bool:
+    """Whether a field goes on with the one before it: a Reason header (`reason_from_hf`)."""
+    of_header = before == "reason" and name.lower() in ("cause", "text")
+    return of_header and _REASON.match(fields[before]) is not None
 
 
 def fields_of_object(record: Mapping[str, object]) -> Fields | None:
@@ -121,11 +137,19 @@ def fields_of_object(record: Mapping[str, object]) -> Fields | None:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             number = decimal(value)
             fields.setdefault(_name(key), "" if number is None else str(value))
+        elif value is None:
+            fields.setdefault(_name(key), "")  # `acc_extra_nullable`
     return with_attributes(fields)
 
 
 def with_attributes(fields: Fields) -> Fields:
-    """The fields, without those that are empty, and the attributes in their values."""
+    """The fields, without those that are empty, and the attributes in their values.
+
+    Where the operator has a field for the gateway and it is empty, `NO_GATEWAY` is among them.
+    """
+    gateways = [fields[name] for name in names.GATEWAYS if name in fields]
+    if gateways and not any(gateways):
+        fields[NO_GATEWAY] = "yes"
     for name, value in list(fields.items()):
         if name not in _AGENTS and name != "reason" and _FIELD.match(value):
             for inner, text in _attributes(value):
@@ -194,7 +218,8 @@ def _cdr_of(fields: Fields, zone: tzinfo) -> AccRecord | str:
     if end < start:
         return "a call that ended before it began"
     fields["start_time"] = repr(start)
-    return AccRecord("cdr", fields, end, not end.is_integer())
+    code = integer(fields.get("code")) or 0
+    return AccRecord("cdr", fields, end, not end.is_integer(), code if 200 <= code <= 699 else 0)
 
 
 def moment(value: str | None, zone: tzinfo, *, after: float | None = None) -> float | None:

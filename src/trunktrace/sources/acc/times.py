@@ -13,6 +13,8 @@ _SAME_S: Final = 0.05
 """A CDR's start and the line of the 2xx this close are one moment."""
 
 _LONGEST_SETUP_S: Final = 600.0
+_CUT_S: Final = 2.0
+"""A duration of whole seconds may be this far from its own times: each is cut or rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,10 @@ def _with_cdr(answer: AccRecord | None, final: AccRecord | None, cdr: AccRecord)
             duration_ms=milliseconds_between(answer.at, cdr.at),
             setup_ms=milliseconds_between(start, answer.at) if answer.exact else None,
         )
-    counted = None if duration is None or duration < 0 else round(duration * 1000.0, 3)
+    # Kamailio 4.3 was seen to write 301148.4 for 301 s: its own times are believed then.
+    span = cdr.at - start
+    is_near = duration is not None and duration >= 0 and abs(duration - span) <= _CUT_S
+    counted = round(duration * 1000.0, 3) if duration is not None and is_near else None
     return Times(
         invited=created,
         answered=start,

@@ -3,7 +3,8 @@
 They have names of the operator's choice; these are the ones of `docs/how-to/kamailio.md`. `a` is
 rtpengine's label `caller`, `b` its label `callee`. The MOS is divided by 10 already; the loss is a
 whole percent, cut off twice (in each report, and in their mean); the round-trip time is in
-microseconds, of both legs together; the jitter is whole milliseconds.
+microseconds, of both legs together but for the variables of one leg; the jitter is whole
+milliseconds.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ _ENDS: Final[tuple[tuple[End, tuple[str, ...]], ...]] = (
 _MOS: Final = ("mos_avg", "mos_average", "mos")
 _LOSS: Final = ("loss_avg", "packetloss_avg", "mos_average_packetloss", "loss")
 _JITTER: Final = ("jit_avg", "jitter_avg", "mos_average_jitter", "jitter")
-_RTT: Final = ("rtt_avg", "roundtrip_avg", "mos_average_roundtrip", "rtt")
+_RTT: Final = (
+    "rtt_leg_avg", "rtt_avg_leg", "roundtrip_leg_avg", "mos_average_roundtrip_leg", "rtt_leg",
+    "rtt_avg", "roundtrip_avg", "mos_average_roundtrip", "rtt",
+)  # fmt: skip
+"""Those of one leg first (Kamailio 5.5: `mos_average_roundtrip_leg_A_pv`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,10 +120,17 @@ class _Trace:
         rest = [one for one in self._rtcp if not places.take(one)]
         found: list[Observation] = []
         for chain in chains:
-            found += chain.observations(places.links(chain))
+            links = places.links(chain)
+            for number, one in links.items():
+                self._refuse(one, chain.parts[number].decisive.answered_at)
+            found += chain.observations(links)
         found += self._media_only(rest, reading)
         found += quality_of(self._quality, reading, SOURCE)
         return Parsed(tuple(found), tuple(self.broken), self._ignored)
+
+    def _refuse(self, link: Link, since: float | None) -> None:
+        for one in link.refuse(since):
+            self.broken.append(Broken(one.packet.line, "an RTCP report whose counts cannot be"))
 
     def _calls(self) -> list[Call]:
         calls: list[Call] = []
@@ -145,7 +152,12 @@ class _Trace:
         degree = degrees(self._rtcp)
         found: list[Observation] = []
         for group in grouped.values():
-            found += _media_only(links_of(group, degree), group[0].packet.correlation, reading)
+            links = links_of(group, degree)
+            for each in links:
+                self._refuse(each, None)
+            links = [each for each in links if each.from_peer or each.from_element]
+            if links:
+                found += _media_only(links, group[0].packet.correlation, reading)
         return found
 
 

@@ -20,6 +20,8 @@ NTP_EPOCH: Final = 2_208_988_800
 """Seconds from 1900 to 1970."""
 
 _MOST_BLOCKS: Final = 31
+_MOST_PACKETS_PER_S: Final = 1_000.0
+_UNSEEN_S: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,29 @@ class Link:
         """The end's first report."""
         return min((one.time for one in self.from_peer), default=float("inf"))
 
+    def refuse(self, since: float | None) -> list[Report]:
+        """Take out and return reports whose counts cannot be, of media that began at `since`.
+
+        An agent that reads SRTCP as if it were RTCP makes such numbers of it. Media may be an hour
+        older than what was seen of it (a transfer).
+        """
+        times = [one.time for one in (*self.from_peer, *self.from_element)]
+        begun = (since if since is not None else min(times, default=0.0)) - _UNSEEN_S
+        bad = [one for one in (*self.from_peer, *self.from_element) if not _can_be(one, begun)]
+        if bad:
+            self.from_peer = [one for one in self.from_peer if _can_be(one, begun)]
+            self.from_element = [one for one in self.from_element if _can_be(one, begun)]
+        return bad
+
     def peer_ssrcs(self) -> frozenset[int]:
         """SSRCs with which the end sends."""
         return frozenset(one.ssrc for one in self.from_peer if one.ssrc and one.sent is not None)
+
+
+def _can_be(report: Report, begun: float) -> bool:
+    most = max(0.0, report.time - begun) * _MOST_PACKETS_PER_S
+    lost = [block.lost for block in report.blocks]
+    return (report.sent or 0) <= most and all(one <= most for one in lost)
 
 
 def counts(told: Iterable[Report]) -> list[tuple[float, int]]:

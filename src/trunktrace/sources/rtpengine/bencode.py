@@ -1,7 +1,7 @@
 """Bencode, as the `ng` protocol of rtpengine writes it: integers, strings, lists, dictionaries.
 
 Why our own: forty lines, with bounds on depth, size and parts that no library has. Dictionaries
-keep their order, which is not sorted here: the tag that offered stands first.
+keep the order that was sent: where nothing else tells the ends, the first is the caller.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from trunktrace.sources.shapes.jsonlines import (
     text_in,
     time_in,
 )
+from trunktrace.sources.shapes.values import integer
 
 ALGORITHM: Final = "rtpengine"
 """Of its scores, whoever passes them on."""
@@ -29,7 +30,8 @@ _NOTHING: Final[Record] = {}
 class Side:
     """One end as its tag names it. None is what the record does not say.
 
-    `packet_count` counts what rtpengine received from it.
+    `packet_count` counts what rtpengine received from it. `was_offered_to` is whether rtpengine
+    made the first offer to it: the callee's end.
     """
 
     tag: str
@@ -41,6 +43,7 @@ class Side:
     last_packet: float | None = None
     codec: str | None = None
     sdp: str | None = None
+    was_offered_to: bool = False
 
     @property
     def was_there(self) -> bool:
@@ -99,11 +102,15 @@ class MediaCall:
     def ends(self) -> dict[End, Side]:
         """Who is the caller and who the callee: by their labels, else by who offered first.
 
-        Of several callees (a forked call) it is the one that sent most.
+        Of several callees (a forked call) it is the one that sent most. An answer to `delete` or
+        `query` has the tag first that was asked for.
         """
         sides = list(self.sides.values())
         labelled = {_label(side): side for side in sides if _label(side)}
         caller = labelled.get("caller") or self.sides.get(self.offered_by or "")
+        if caller is None and any(side.was_offered_to for side in sides):
+            offered = (side for side in sides if not side.was_offered_to)
+            caller = next((one for one in offered if one is not labelled.get("callee")), None)
         callees = [side for side in sides if side is not caller]
         if caller is None and sides:
             caller = next((one for one in sides if one is not labelled.get("callee")), None)
@@ -133,12 +140,12 @@ def take_statistics(call: MediaCall, reply: Record) -> bool:
     if created is not None:
         call.created = created + (count_in(reply, "created_us") or 0) % 1_000_000 / 1e6
     call.has_statistics = True
-    for tag, told in list(tags.items())[:_MOST_TAGS]:
-        if isinstance(told, dict):
-            _take_side(call, tag, cast("Record", told))
     for ssrc, told in object_in(reply, "SSRC").items():
         if ssrc.isascii() and ssrc.isdigit() and len(ssrc) <= 10 and isinstance(told, dict):
             call.heard[int(ssrc)] = _heard(cast("Record", told))
+    for tag, told in list(tags.items())[:_MOST_TAGS]:
+        if isinstance(told, dict):
+            _take_side(call, tag, cast("Record", told))
     seen = [side.last_packet for side in call.sides.values() if side.last_packet is not None]
     if seen and call.ended is None:
         call.ended = max(seen)
@@ -151,14 +158,34 @@ def _take_side(call: MediaCall, key: str, told: Record) -> None:
     side.label = text_in(told, "label") or side.label
     media = _audio(told)
     side.codec = text_in(media, "codec") or side.codec
+    # Its own role, whether there is ICE or not: it controls where it offered.
+    side.was_offered_to = "ICE controlling" in list_in(media, "flags") or side.was_offered_to
     stream = _first_object(list_in(media, "streams"))
     if not stream:
         return
     side.address = text_in(object_in(stream, "endpoint"), "address") or side.address
-    of_later = _first_object(list_in(stream, "ingress SSRCs"))
-    side.ssrc = count_in(stream, "SSRC") or count_in(of_later, "SSRC") or side.ssrc
+    side.ssrc = _ssrc(call, stream, media) or side.ssrc
     side.packet_count = count_in(object_in(stream, "stats"), "packets")
     side.last_packet = time_in(stream, "last packet")
+
+
+def _ssrc(call: MediaCall, stream: Record, media: Record) -> int | None:
+    """The SSRC that an end sends with; of several, one after the other, the one that heard most.
+
+    Since version 13 they are a list of the media (of the stream in some builds), and `SSRC` of the
+    stream may be missing.
+    """
+    listed = [*list_in(stream, "ingress SSRCs"), *list_in(media, "ingress SSRCs")]
+    told = [stream, *(cast("Record", one) for one in listed if isinstance(one, dict))]
+    numbers = [integer(one.get("SSRC")) for one in told]
+    # Some builds write them with a sign.
+    known = [one % (1 << 32) for one in numbers if one and abs(one) < 1 << 32]
+    return max(known, key=lambda one: _reports(call, one), default=None)
+
+
+def _reports(call: MediaCall, ssrc: int) -> int:
+    heard = call.heard.get(ssrc)
+    return 0 if heard is None else len(heard.reports)
 
 
 def _audio(told: Record) -> Record:

@@ -19,8 +19,11 @@ from trunktrace.sources.rtpengine.log import StatisticsLog, numbered_lines
 from trunktrace.sources.rtpengine.ng import Dialogue, is_bencoded, messages, take_line
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.jsonlines import Record
+from trunktrace.sources.shapes.wrapped import is_wrapped
 
 _BOM: Final = b"\xef\xbb\xbf"
+_JSON: Final = re.compile(rb"\s*(?:\{|\[\s*(?:[\[{\]]|\Z))")
+"""Not the `[1795396180.609211] INFO: ` of a log on stderr."""
 _WITH_COOKIES: Final = re.compile(rb"[^\s{\[]{1,128} \{")
 _COOKIES: Final = re.compile(rb"^[ \t]*[^\s{\[]{1,128} (?=\{)", re.MULTILINE)
 
@@ -30,7 +33,7 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     content = data.removeprefix(_BOM)
     if _WITH_COOKIES.match(content.lstrip()):
         content = _COOKIES.sub(b"", content)
-    if content.lstrip()[:1] in (b"{", b"["):
+    if _JSON.match(content) and not is_wrapped(content):
         return _of_messages(bodies(content), reading)
     if is_bencoded(content):
         return _of_messages(messages(content), reading)
