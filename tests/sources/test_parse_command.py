@@ -115,7 +115,7 @@ def test_a_missing_file_says_what_to_give(tmp_path: Path) -> None:
     for path in (tmp_path / "none.jsonl", tmp_path):
         done = _run("livekit-sip", str(path))
         assert (done.returncode, done.stdout) == (66, b"")
-        assert b"Give the path of the bridge's JSON log" in done.stderr
+        assert b"Give the path of the bridge's log" in done.stderr
 
 
 def test_nothing_given_is_a_usage_error() -> None:

@@ -90,7 +90,7 @@ def _stop_without_call(found: Material) -> NoReturn:
         _stop(
             EX_NOINPUT,
             f"no file of a kind that is known (files passed over: {passed}). Give a LiveKit SIP "
-            "bridge's JSON log, webhooks, participant events, RTC statistics or spans, or the "
+            "bridge's log, webhooks, participant events, RTC statistics or spans, or the "
             "records of a PBX, SBC or carrier: trunktrace parse --list names them.",
         )
     _stop(

@@ -42,7 +42,7 @@ _ALL: Final = (
     Source(
         "livekit-sip",
         "codec, loss, times and hang-up of each call leg, by LiveKit's SIP bridge",
-        "the bridge's JSON log",
+        "the bridge's log",
         "livekit.sip",
         is_told=False,
     ),
@@ -89,7 +89,7 @@ _ALL: Final = (
     Source(
         "asterisk-ari",
         "RTP statistics and channels, by Asterisk's REST interface",
-        "bodies of rtp_statistics and of channels",
+        "bodies of rtp_statistics and of channels, events of an application",
         "asterisk.ari",
     ),
     Source(
