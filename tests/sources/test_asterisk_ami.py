@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from tests.sources.asterisk import (
     CALLEE_ID,
     CALLER,
     CALLER_CALLS,
+    CALLER_ID,
     CALLS,
     answered_call,
     by_leg,
@@ -700,3 +703,328 @@ def test_two_legs_of_one_id_are_each_others() -> None:
     assert whole(legs["pstn"], "in")["lost_count"] == 50
     assert whole(legs["trunk"], "in")["lost_count"] == 0
     assert legs["trunk"].facts["sip.hangup.source"] == "callee"
+
+
+# Other releases, channel drivers and ways to keep the stream --------------------------------------
+
+
+def test_chan_sip_makes_a_channel_before_the_call_comes_in() -> None:
+    """Its first state is Down; Ring says that a call comes in, for whom, and on whose leg."""
+    old = channel(linked=None, state=0, Exten="+15555550143")
+    told = _legs(
+        event("Newchannel", **old),
+        event("Newstate", **(old | {"ChannelState": 4})),
+        event("Newstate", **(old | {"ChannelState": 6, "Exten": "+15555550199"})),
+    )
+    assert told["pstn"].facts["sip.callee.number"] == "+1*******43"
+
+
+def test_a_contact_in_a_dial_string_is_a_number() -> None:
+    """`PJSIP/acme/sip:NUMBER@host` dials a number as `PJSIP/NUMBER@acme` does."""
+    for dialed in (f"acme/sip:{NUMBER}@192.0.2.7:5060", f"{NUMBER}@acme", f"acme/{NUMBER}"):
+        begin = event("DialBegin", **channel(state=4), **callee(0, prefix="Dest"),
+                      DialString=dialed)  # fmt: skip
+        one = _legs(event("Newchannel", **channel(state=4)), begin)["trunk"]
+        assert one.facts["sip.callee.number"] == "+1*******43"
+
+
+def test_variables_of_the_channel_may_tell_the_call_id() -> None:
+    """`channelvars=SIPCALLID` puts a line of each variable on every event, of both channels."""
+    variables = "ChanVariable: realm=\r\nChanVariable: SIPCALLID=b5ser03a@sip.example.com\r\n"
+    dest = "DestChanVariable: SIPCALLID=3aff7b25@pbx.example.com\r\nDestChanVariable: realm=x=y\r\n"
+    begin = event("DialBegin", **channel(state=4), **callee(0, prefix="Dest")).rstrip()
+    empty = event("Hangup", **callee(0), Cause=17).rstrip() + "\r\nChanVariable: SIPCALLID=\r\n\r\n"
+    legs = _legs(
+        event("Newchannel", **channel(state=4)), f"{begin}\r\n{variables}{dest}\r\n", empty
+    )
+    assert legs["pstn"].ids["call_id"] == "b5ser03a@sip.example.com"
+    assert legs["trunk"].ids["call_id"] == "3aff7b25@pbx.example.com"
+
+
+@pytest.mark.parametrize("sender", ["From: 192.0.2.121:41047", "From 192.0.2.121:41047"])
+def test_reports_of_old_releases_are_nobodys(sender: str) -> None:
+    """Before 12 neither kind of report names its channel: both are ignored, and not broken."""
+    received = (
+        f"Event: RTCPReceived\r\nPrivilege: reporting,all\r\n{sender}\r\nPT: 200(Sender Report)\r\n"
+        "ReceptionReports: 1\r\nSenderSSRC: 137330593\r\nFractionLost: 0\r\nPacketsLost: 2\r\n"
+        "HighestSequence: 3021\r\nSequenceNumberCycles: 0\r\nIAJitter: 12\r\n"
+        "LastSR: 21321.0123456789\r\nDLSR: 0.0120(sec)\r\nRTT: 0(sec)\r\n\r\n"
+    )
+    parsed = parse(AMI, event("Newchannel", **channel(state=4)) + received)
+    assert (parsed.broken, parsed.ignored) == ((), 1)
+
+
+def test_the_end_of_a_bridge_is_no_answer() -> None:
+    """`Bridgestate: Unlink` in a stream that began later: answered, nobody knows when."""
+    at = 1795396480.0
+    unlink = event("Bridge", Timestamp=at, Bridgestate="Unlink", Channel1=CALLER, Channel2=CALLEE,
+                   Uniqueid1=CALLER_ID, Uniqueid2=CALLEE_ID)  # fmt: skip
+    legs = _legs(unlink, event("Hangup", Timestamp=at + 5, **channel(linked=None), Cause=16))
+    for one in legs.values():
+        assert one.facts["sip.response.status_code"] == 200
+        assert "sip.call.duration_ms" not in one.facts
+        assert one.ids["linked_id"] == CALLER_ID
+    assert {mark.kind for mark in legs["pstn"].marks} == {"hangup"}
+
+
+@pytest.mark.parametrize("ends", [(CALLER, CALLEE), (CALLEE, CALLER)])
+def test_a_queue_of_an_old_release_joins_by_its_bridge(ends: tuple[str, str]) -> None:
+    """`app_queue` before 12 tells of no `Dial`: the channel on which the call came in is first."""
+    ids = {CALLER: CALLER_ID, CALLEE: CALLEE_ID}
+    link = event("Bridge", Bridgestate="Link", Channel1=ends[0], Channel2=ends[1],
+                 Uniqueid1=ids[ends[0]], Uniqueid2=ids[ends[1]])  # fmt: skip
+    legs = _legs(
+        event("Newchannel", **channel(state=4, linked=None)),
+        event("Newchannel", **channel(CALLEE, 0, unique=CALLEE_ID, linked=None)),
+        link,
+        event("HangupRequest", **channel(CALLEE, unique=CALLEE_ID, linked=None)),
+    )
+    assert legs["pstn"].ids["channel_id"] == legs["trunk"].ids["linked_id"] == CALLER_ID
+    assert legs["pstn"].facts["sip.hangup.source"] == "callee"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<-- Examining AMI event: -->",
+        "[2026-11-16 22:51:47.016] DEBUG[24]: manager.c:57 send: Examining AMI event (9):",
+    ],
+)
+def test_lines_of_the_console_before_events_cost_nothing(line: str) -> None:
+    """With debugging switched on Asterisk writes a line before each event."""
+    told = [event("Newchannel", **channel(state=4)), event("Hangup", **channel(), Cause=16)]
+    parsed = parse(AMI, "".join(f"{line}\r\n{one}\r\n" for one in told))
+    assert (parsed.broken, parsed.ignored) == ((), 2)
+    assert parsed.observations[0].facts["sip.reason.q850"] == 16
+
+
+def test_digits_and_hold_of_old_releases() -> None:
+    """`DTMF` tells of both ends of a digit, `Hold` with a status of both of a hold."""
+    at = 1795396420.0
+    digits = [
+        event("DTMF", **channel(), Digit="7", Direction=way, Begin=begin, End=end)
+        for way in ("Received", "Sent")
+        for begin, end in (("Yes", "No"), ("No", "Yes"))
+    ]
+    holds = [
+        event("Hold", Timestamp=at, **channel(), Status="On"),
+        event("Hold", Timestamp=at + 2, **channel(), Status="Off"),
+        event("MonitorStart", Timestamp=at + 3, **channel()),
+        event("MonitorStop", Timestamp=at + 4, **channel()),
+    ]
+    one = _legs(answered_call(*digits, *holds))["pstn"]
+    assert one.facts["sip.dtmf_count"] == 1
+    assert [(mark.kind, mark.start, mark.end) for mark in one.marks] == [
+        ("hold", at, at + 2),
+        ("recording", at + 3, at + 4),
+    ]
+
+
+def test_the_output_of_a_command_is_ignored() -> None:
+    """Until 14 it stands as it is behind `Response: Follows`, also after a blank line."""
+    told = (
+        "Response: Follows\r\nPrivilege: Command\r\nActionID: 7\r\n\r\n"
+        "Q1 has 0 calls (max unlimited) in 'ringall' strategy\n  None\n--END COMMAND--\r\n\r\n"
+    )
+    parsed = parse(AMI, told + event("Hangup", **channel(), Cause=16))
+    assert (len(parsed.observations), parsed.broken, parsed.ignored) == (1, (), 2)
+
+
+@pytest.mark.parametrize(
+    "disposition, outcome",
+    [("BUSY", "busy"), ("NO ANSWER", "no_answer"), ("FAILED", "failed"), ("PERHAPS", None)],
+)
+def test_a_cdr_event_alone_tells_how_the_call_ended(disposition: str, outcome: str | None) -> None:
+    """Whoever reads `cdr` alone has the disposition, and no code."""
+    cdr = event("Cdr", Channel=CALLER, DestinationChannel=CALLEE, UniqueID=CALLER_ID,
+                Source="+15555550142", Destination=NUMBER, StartTime="2026-11-23 01:13:37",
+                AnswerTime="", EndTime="2026-11-23 01:13:40", Duration=3, BillableSeconds=0,
+                Disposition=disposition)  # fmt: skip
+    for one in _legs(cdr).values():
+        assert one.facts.get("sip.call.outcome") == outcome
+        assert "sip.response.status_code" not in one.facts
+        assert "sip.reason.q850" not in one.facts
+
+
+def _record(**more: object) -> str:
+    told: dict[str, object] = {
+        "Channel": CALLER, "DestinationChannel": CALLEE, "UniqueID": CALLER_ID,
+        "Source": "+15555550142", "Destination": NUMBER, "StartTime": "2026-11-23 01:13:37",
+        "AnswerTime": "2026-11-23 01:13:40", "EndTime": "2026-11-23 01:14:00", "Duration": 23,
+        "BillableSeconds": 20, "Disposition": "ANSWERED",
+    }  # fmt: skip
+    return event("Cdr", **(told | more))
+
+
+def test_a_cdr_event_alone_has_both_legs() -> None:
+    """The channel that was dialled has no id there: its leg has the caller's, and is numbered."""
+    legs = _legs(_record())
+    for one in legs.values():
+        assert (one.start, one.end) == (1795396417.0, 1795396440.0)
+        assert one.facts["sip.response.status_code"] == 200
+        assert one.facts["sip.call.duration_ms"] == 20_000.0
+        assert one.facts["sip.caller.number"] == "+1*******42"
+        assert one.facts["sip.callee.number"] == "+1*******43"
+        assert one.ids["linked_id"] == CALLER_ID
+        assert one.completeness == "complete"
+    assert legs["trunk"].ids["endpoint"] == "livekit"
+    assert "channel_id" not in legs["trunk"].ids
+    assert legs["trunk"].record_id == f"{CALLER_ID} 1"
+
+
+def test_a_caller_may_be_answered_by_asterisk_alone() -> None:
+    """`AnswerTime` is the caller's channel's, `Disposition` of whom it had dialled."""
+    legs = _legs(_record(Disposition="NO ANSWER"))
+    assert legs["pstn"].facts["sip.response.status_code"] == 200
+    assert legs["pstn"].facts["sip.call.duration_ms"] == 20_000.0
+    assert legs["trunk"].facts["sip.call.outcome"] == "no_answer"
+    assert "sip.call.duration_ms" not in legs["trunk"].facts
+
+
+def test_a_second_record_of_a_caller_goes_on() -> None:
+    """A queue that found nobody, then somebody: the caller talks since the first answer."""
+    later = {"StartTime": "2026-11-23 01:14:00", "AnswerTime": "2026-11-23 01:14:00",
+             "EndTime": "2026-11-23 01:15:00", "BillableSeconds": 60, "Duration": 60,
+             "DestinationChannel": "PJSIP/beta-00000003"}  # fmt: skip
+    caller, _, other = parse(AMI, _record(Disposition="NO ANSWER") + _record(**later)).observations
+    assert caller.facts["sip.call.duration_ms"] == 80_000.0
+    assert other.facts["sip.call.duration_ms"] == 60_000.0
+
+
+def test_an_event_after_the_record_is_of_the_same_leg() -> None:
+    """Its id comes to be known: one leg, not two."""
+    legs = _legs(_record(), event("Hangup", **callee(), Cause=16))
+    assert legs["trunk"].record_id == legs["trunk"].ids["channel_id"] == CALLEE_ID
+    assert legs["trunk"].facts["sip.reason.q850"] == 16
+    assert legs["trunk"].ids["linked_id"] == CALLER_ID
+
+
+def test_names_of_channels_come_again() -> None:
+    """After a restart a later call has channels of the same names: its legs are its own."""
+    times = {"StartTime": "2026-11-24 01:13:37", "AnswerTime": "2026-11-24 01:13:40",
+             "EndTime": "2026-11-24 01:13:50", "BillableSeconds": 10}  # fmt: skip
+    later = _record(UniqueID="1795482817.1", **times)
+    parsed = parse(AMI, _record() + later)
+    assert [one.facts["sip.call.duration_ms"] for one in parsed.observations] == [
+        *(20_000.0, 20_000.0, 10_000.0, 10_000.0)
+    ]
+    snapshot = channel(CALLEE, 0, unique="1795482817.2", linked="1795482817.1")
+    parsed = parse(AMI, _record() + event("Newchannel", **snapshot))
+    assert len(parsed.observations) == 3
+
+
+def test_records_of_two_carriers_are_two_legs() -> None:
+    """Each `Cdr` event of a call has another channel that was dialled."""
+    other = _record(DestinationChannel="PJSIP/beta-00000003")
+    parsed = parse(AMI, _record(Disposition="CONGESTION", BillableSeconds=0) + other, CALLER_CALLS)
+    told = [(one.leg, one.record_id, one.facts["sip.call.outcome"]) for one in parsed.observations]
+    assert told == [
+        ("trunk", CALLER_ID, "answered"),
+        ("pstn", f"{CALLER_ID} 1", "congestion"),
+        ("pstn", f"{CALLER_ID} 2", "answered"),
+    ]
+
+
+def test_events_of_before_1_6_are_read() -> None:
+    """State in a word, `Dial` with `Source`, `Link`, and ids with the system's name and pid."""
+    ids = {"SrcUniqueID": "pbx-30339-1267898190.141", "DestUniqueID": "pbx-30339-1267898190.143"}
+    zap = {"Channel": "Zap/1-1", "Uniqueid": ids["SrcUniqueID"]}
+    sip = {"Channel": "SIP/livekit-08248170", "Uniqueid": ids["DestUniqueID"]}
+    legs = _legs(
+        event("Newchannel", **zap, State="Ring", CallerIDNum="+15555550142"),
+        event("Newchannel", **sip, State="Down", CallerIDNum="<unknown>"),
+        event("Dial", Source=zap["Channel"], Destination=sip["Channel"], **ids),
+        event("Newstate", **sip, State="Ringing"),
+        event("Newstate", **sip, State="Up"),
+        event("Newstate", **zap, State="Up"),
+        event("Link", Channel1=zap["Channel"], Channel2=sip["Channel"],
+              Uniqueid1=ids["SrcUniqueID"], Uniqueid2=ids["DestUniqueID"]),
+        event("Hangup", **sip, Cause=16),
+        event("Hangup", **zap, Cause=16),
+    )  # fmt: skip
+    for one in legs.values():
+        assert one.ids["linked_id"] == ids["SrcUniqueID"]
+        assert one.facts["sip.response.status_code"] == 200
+        assert one.start == 1267898190.0
+    assert legs["trunk"].ids["endpoint"] == "livekit"
+
+
+def test_a_request_to_hang_up_has_the_cause_as_well() -> None:
+    """A stream that ends before `Hangup`, or whose `Hangup` says 0, has it from the request."""
+    request = event("HangupRequest", **channel(), Cause=16)
+    for data in (request, request + event("Hangup", **channel(), Cause=0)):
+        assert _legs(data)["pstn"].facts["sip.reason.q850"] == 16
+    later = request + event("Hangup", **channel(), Cause=31)
+    assert _legs(later)["pstn"].facts["sip.reason.q850"] == 31
+
+
+def test_where_a_call_of_asterisk_itself_goes_nobody_says() -> None:
+    """A channel that nobody's channel had dialled: to the agent, or far away."""
+    begin = event("DialBegin", **channel(state=0, prefix="Dest"), DialString=f"{NUMBER}@carrier-in")
+    named = Reading(bridge=Bridge(frozenset({"carrier-in"})))
+    for reading in (None, named):
+        (one,) = parse(AMI, event("Newchannel", **channel(state=0)) + begin, reading).observations
+        assert "sip.call.direction" not in one.facts
+
+
+def test_the_state_at_the_end_began_some_time_before() -> None:
+    """Without `Newstate` (an event filter) nobody knows when a channel rang, or was answered."""
+    at = 1795396417.5
+    for state, code in ((5, None), (6, 200)):
+        parsed = parse(
+            AMI,
+            event("Newchannel", Timestamp=at, **channel(state=0))
+            + event("HangupRequest", Timestamp=at + 20, **channel(state=state), Cause=16)
+            + event("Hangup", Timestamp=at + 20, **channel(state=state), Cause=16),
+        )
+        facts = parsed.observations[0].facts
+        assert facts.get("sip.response.status_code") == code
+        assert not {"sip.pdd_ms", "sip.setup_ms", "sip.call.duration_ms"} & facts.keys()
+
+
+def test_the_tech_cause_of_a_canceled_channel_is_nobodys_answer() -> None:
+    """The caller gave up: of cause 127 Asterisk makes a 500 for the channel that it canceled."""
+    ringing = callee(5, prefix="Dest")
+    gone = [
+        event("HangupRequest", **channel(state=4), Cause=127, TechCause=487),
+        event("DialEnd", **channel(state=4), **ringing, DialStatus="CANCEL"),
+        event("SoftHangupRequest", **channel(state=4), Cause=16, TechCause=487),
+        event("Hangup", **callee(5), Cause=127, TechCause=500),
+        event("Hangup", **channel(state=4), Cause=127, TechCause=487),
+    ]
+    begun = [
+        event("Newchannel", **channel(state=4)),
+        event("DialBegin", **channel(state=4), **callee(0, prefix="Dest")),
+    ]
+    for events in (gone, [gone[0], *gone[2:]]):
+        legs = _legs(*begun, *events)
+        assert legs["pstn"].facts["sip.response.status_code"] == 487
+        assert legs["pstn"].facts["sip.hangup.source"] == "caller"
+        assert "sip.response.status_code" not in legs["trunk"].facts
+        for one in legs.values():
+            assert one.facts.get("sip.call.outcome", "canceled") == "canceled"
+
+
+def test_events_as_json_say_the_same() -> None:
+    """Libraries write an event as an object; its keys in any case, all in a list or one a line."""
+    told = captured(CALLS[0], "ami.txt").decode().split("\r\n\r\n")
+    objects = [
+        dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        for block in told
+        if "\nEvent: " in f"\n{block}"
+    ]
+    known = parse(AMI, captured(CALLS[0], "ami.txt"))
+    lowered = [{key.lower(): value for key, value in one.items()} for one in objects]
+    for data in (json.dumps(objects, indent=1), "\n".join(map(json.dumps, lowered))):
+        parsed = parse(AMI, data)
+        assert parsed.observations == known.observations
+        assert parsed.broken == ()
+
+
+@pytest.mark.parametrize("body", ['{"some": "thing"}', '{"Event": null}', '{"Event": "Hangup",'])
+def test_an_object_that_is_no_event_is_broken(body: str) -> None:
+    """It is reported; a response is ignored, and the next event is read."""
+    good = json.dumps({"Event": "Hangup", **channel(), "Cause": 16})
+    parsed = parse(AMI, f'{good}\n{body}\n{{"Response": "Success"}}\n{good}\n')
+    assert [one.line for one in parsed.broken] == [2]
+    assert parsed.observations[0].facts["sip.reason.q850"] == 16

@@ -366,6 +366,16 @@ def test_a_string_without_media_is_ignored() -> None:
     assert (parsed.observations, parsed.broken, parsed.ignored) == ((), (), 1)
 
 
+@pytest.mark.parametrize("name", ["RTPVIDEOQOS", "RTPTEXTQOS", "RTPVIDEOQOSBRIDGED"])
+def test_strings_of_other_media_are_ignored(name: str) -> None:
+    """A video stream of the call has a string of its own: it says nothing of the audio."""
+    for lines in (f"{name}={STRING}", f"Variable: {name}\r\nValue: {STRING}"):
+        parsed = parse(QOS, f"{lines}\n{quality(rxcount=7, txcount=8)}\n")
+        (one,) = parsed.observations
+        assert whole(one, "in")["packet_count"] == 7
+        assert parsed.broken == ()
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -15,23 +15,26 @@ from trunktrace.facts import Observation
 from trunktrace.sources.asterisk.call import observations_of
 from trunktrace.sources.asterisk.events import Event, events
 from trunktrace.sources.asterisk.leg import CANCELED, Lasting, Leg
-from trunktrace.sources.asterisk.legs import Legs, Said
-from trunktrace.sources.asterisk.names import codec_of, created_at, moment, number_of, unique_id
+from trunktrace.sources.asterisk.legs import RING, Legs, Said, state_of
+from trunktrace.sources.asterisk.names import codec_of, moment, number_of
+from trunktrace.sources.asterisk.record import take_record
 from trunktrace.sources.asterisk.variables import take_variable
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.shapes.values import count, integer, iso_time
+from trunktrace.sources.shapes.values import integer
 
 NAME: Final = "asterisk-ami"
 
 _CALL_ID: Final = re.compile(r"\bcall-?id[ =:]{1,4}([^\s,;]{6,200})", re.IGNORECASE)
 _SAYS_A_LINE: Final = frozenset({"noop", "verbose", "log"})
 _LONGEST_LINE: Final = 1024
+_SIP: Final = re.compile(r"sips?:", re.IGNORECASE)
+_OLD_RTCP: Final = frozenset({"ourssrc", "senderssrc", "receptionreports", "fractionlost"})
 
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     """One observation for each leg, in the order in which the legs were first seen."""
-    stream = _Stream(reading)
+    stream = Stream(reading)
     broken: list[Broken] = []
     ignored = 0
     for event in events(data):
@@ -46,25 +49,30 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     return Parsed(stream.observations(), tuple(broken), ignored)
 
 
-class _Stream:
+class Stream:
     """The legs of a stream so far."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._legs = Legs()
 
+    @property
+    def legs(self) -> Legs:
+        """The legs that were seen."""
+        return self._legs
+
     def take(self, event: Event) -> Said:
         """Take an event."""
         handler = _HANDLERS.get(event.name)
-        if handler is None:
+        if handler is None or _is_nobodys(event):
             return None
         if event.fault:
             return event.fault
         return handler(self, event, moment(event.get("timestamp")))
 
-    def observations(self) -> tuple[Observation, ...]:
+    def observations(self, source: str = NAME) -> tuple[Observation, ...]:
         """What is known of each leg."""
-        return tuple(observations_of(self._legs, self._reading, NAME))
+        return tuple(observations_of(self._legs, self._reading, source))
 
     def on_variable(self, event: Event, _at: float | None) -> Said:
         """A variable was set: quality, Call-IDs, times of the last `Dial`."""
@@ -75,10 +83,14 @@ class _Stream:
         leg = self._legs.of(event)
         if not isinstance(leg, Leg):
             return leg
-        if event.name == "newchannel":
+        state = state_of(event)
+        is_new = event.name == "newchannel"
+        if is_new:
             leg.began_at = leg.began_at or at
-            leg.first_state = count(event.get("channelstate"))
-            if leg.first_state:
+        # chan_sip makes a channel before it says that a call comes in on it.
+        if is_new or (leg.first_state == 0 and state == RING):
+            leg.first_state = state
+            if state:
                 leg.dialed_number = leg.dialed_number or number_of(event.get("exten"))
         leg.codec = codec_of(event.get("nativeformats")) or leg.codec
         self._legs.seen(leg, event, at)
@@ -96,8 +108,8 @@ class _Stream:
             return "" if dialed is None and isinstance(caller, Leg) else dialed
         dialed.dialed = True
         if isinstance(caller, Leg):
-            _join(caller, dialed)
-        number = number_of((event.get("dialstring") or "").rpartition("/")[2].partition("@")[0])
+            caller.had_dialed(dialed)
+        number = _dialed_number(event.get("dialstring") or "")
         dialed.dialed_number = dialed.dialed_number or number
         dialed.know(number)
         self._legs.seen(dialed, event, at, "dest")
@@ -105,9 +117,11 @@ class _Stream:
         return ""
 
     def on_old_dial(self, event: Event, at: float | None) -> Said:
-        """The `Dial` event of releases before 12."""
+        """The `Dial` event of releases before 12; before 1.6 with other names, and no end."""
         if (event.get("subevent") or "").lower() != "end":
             fields = {**event.fields, "destchannel": event.get("destination") or ""}
+            if "source" in fields:
+                fields |= {"channel": fields["source"], "uniqueid": fields.get("srcuniqueid", "")}
             return self.on_dial(Event(event.line, "dialbegin", fields), at)
         caller = self._legs.of(event)
         if not isinstance(caller, Leg):
@@ -119,7 +133,11 @@ class _Stream:
         return ""
 
     def on_old_bridge(self, event: Event, at: float | None) -> Said:
-        """The `Bridge` event of releases before 12: two channels hear each other."""
+        """`Bridge` of releases before 12, `Link` of those before 1.6: two channels hear each other.
+
+        `Bridgestate: Unlink` is its end: then they were answered some time before.
+        """
+        at = None if (event.get("bridgestate") or "").lower() == "unlink" else at
         found = [
             self._legs.known(event.get(f"uniqueid{end}"), event.get(f"channel{end}") or "")
             for end in ("1", "2")
@@ -131,6 +149,7 @@ class _Stream:
             leg.answered(at)
         if len(legs) == 2 and legs[0] is not legs[1]:
             legs[0].peer_name, legs[1].peer_name = legs[1].name.text, legs[0].name.text
+            _meet(legs[0], legs[1])
         return ""
 
     def on_line(self, event: Event, _at: float | None) -> Said:
@@ -154,11 +173,14 @@ class _Stream:
             return leg
         self._legs.seen(leg, event, at)
         by_far_end = event.name == "hanguprequest"
+        if by_far_end:
+            leg.cause = leg.cause or integer(event.get("cause")) or None
         if leg.up:
             self._legs.asked_to_end(leg, by_far_end)
             leg.ended_at = leg.ended_at or (at if by_far_end else None)
             return ""
         leg.sip_code = _sip_code(event) or leg.sip_code
+        leg.is_dropped = leg.is_dropped or not by_far_end
         if by_far_end and leg.end == "caller" and leg.sip_code in (None, CANCELED):
             leg.gave_up = True
         return ""
@@ -169,6 +191,8 @@ class _Stream:
         if not isinstance(leg, Leg):
             return leg
         self._legs.seen(leg, event, at)
+        caller = self._legs.by_id.get(leg.dialed_by or "")
+        leg.is_dropped = leg.is_dropped or (caller is not None and caller.gave_up)
         leg.hung_up = True
         leg.ended_at = leg.ended_at or at
         leg.cause = integer(event.get("cause")) or leg.cause
@@ -177,9 +201,6 @@ class _Stream:
 
     def on_rtcp(self, event: Event, at: float | None) -> Said:
         """A report was sent or received."""
-        if "channel" not in event.fields and "ourssrc" in event.fields:
-            # Releases before 12 do not say whose report it is.
-            return None
         leg = self._legs.of(event)
         if not isinstance(leg, Leg):
             return leg
@@ -187,31 +208,16 @@ class _Stream:
         return ""
 
     def on_cdr(self, event: Event, _at: float | None) -> Said:
-        """A `Cdr` event: whole seconds, in the PBX's own zone."""
-        zone = self._reading.zone
-        unique = unique_id(event.get("uniqueid"))
-        started = iso_time(event.get("starttime"), zone, after=created_at(unique or ""))
-        lasted = count(event.get("duration")) or 0
-        earliest = None if started is None else started + lasted
-        ended = iso_time(event.get("endtime"), zone, after=earliest)
-        if started is None or unique is None or "channel" not in event.fields:
-            return "no id, channel or time of a call"
-        caller = self._legs.known(unique, event.get("channel") or "")
-        dialed = self._legs.by_name.get(event.get("destinationchannel") or "")
-        legs = [leg for leg in (caller, dialed) if leg is not None]
-        parties = [number_of(event.get(key)) for key in ("source", "destination")]
-        for leg in legs:
-            if ended is not None and ended >= started:
-                leg.record_end = ended
-            leg.know(*parties)
-            if event.get("disposition") == "ANSWERED":
-                leg.up = leg.up or leg.sip_code is None
-                leg.billed_ms = _thousand(count(event.get("billableseconds")))
-        return "" if legs else None
+        """A `Cdr` event: the record of two legs."""
+        return take_record(self._legs, event, self._reading.zone)
 
     def on_digit(self, event: Event, _at: float | None) -> Said:
-        """A DTMF digit ended: it is counted, and never looked at."""
-        if (event.get("direction") or "").lower() != "received":
+        """A DTMF digit ended: it is counted, and never looked at.
+
+        Before 12 `DTMF` tells of the beginning and the end of each.
+        """
+        is_end = event.name == "dtmfend" or (event.get("end") or "").lower() == "yes"
+        if not is_end or (event.get("direction") or "").lower() != "received":
             return None
         leg = self._legs.of(event)
         if not isinstance(leg, Leg):
@@ -220,25 +226,38 @@ class _Stream:
         return ""
 
     def on_span(self, event: Event, at: float | None) -> Said:
-        """A channel was put on hold, or its recording began; or that ended."""
+        """A channel was put on hold, or its recording began; or that ended.
+
+        Before 12 `Hold` has `Status: Off` for the end.
+        """
         leg = self._legs.of(event)
         if not isinstance(leg, Leg):
             return leg
         kind, opens = _SPANS[event.name]
-        if opens:
+        if opens and (event.get("status") or "").lower() != "off":
             leg.opened(kind, at)
         else:
             leg.closed(kind, at)
         return ""
 
 
-def _join(caller: Leg, dialed: Leg) -> None:
-    """One channel had another one dialled: two legs of one call."""
-    if dialed.dialed_by != caller.unique:
-        caller.dialing.append(dialed.unique)
-    dialed.dialed_by = caller.unique
-    caller.linked = caller.linked or caller.unique
-    dialed.linked = dialed.linked or caller.linked
+def _meet(one: Leg, other: Leg) -> None:
+    """Two channels of which no event tells how they came together (a queue): the caller's first."""
+    if one.linked is None and other.linked is None:
+        first = other if (one.end, other.end) == ("callee", "caller") else one
+        one.linked = other.linked = first.unique
+
+
+def _is_nobodys(event: Event) -> bool:
+    """Whether this is a report of RTCP of a release before 12: they do not say whose it is."""
+    is_report = event.name in ("rtcpsent", "rtcpreceived")
+    return is_report and "channel" not in event.fields and not _OLD_RTCP.isdisjoint(event.fields)
+
+
+def _dialed_number(dialed: str) -> str | None:
+    """The number in `+15555550143@acme`, `acme/+15555550143` or `acme/sip:+15555550143@host`."""
+    told = dialed.rpartition("/")[2].partition("@")[0]
+    return number_of(told.partition(":")[2] if _SIP.match(told) else told)
 
 
 def _dial_status(dialed: Leg, event: Event, at: float | None) -> None:
@@ -257,39 +276,41 @@ def _sip_code(event: Event) -> int | None:
     return code if code is not None and 300 <= code <= 699 else None
 
 
-def _thousand(seconds: int | None) -> float | None:
-    return None if seconds is None else seconds * 1000.0
-
-
 _SPANS: Final[dict[str, tuple[Lasting, bool]]] = {
     "hold": ("hold", True),
     "unhold": ("hold", False),
     "mixmonitorstart": ("recording", True),
     "mixmonitorstop": ("recording", False),
+    "monitorstart": ("recording", True),
+    "monitorstop": ("recording", False),
 }
 
-_HANDLERS: Final[dict[str, Callable[[_Stream, Event, float | None], Said]]] = {
-    "newchannel": _Stream.on_channel,
-    "newstate": _Stream.on_channel,
-    "status": _Stream.on_channel,
-    "bridgeenter": _Stream.on_channel,
-    "bridgeleave": _Stream.on_channel,
-    "dialbegin": _Stream.on_dial,
-    "dialstate": _Stream.on_dial,
-    "dialend": _Stream.on_dial,
-    "dial": _Stream.on_old_dial,
-    "bridge": _Stream.on_old_bridge,
-    "varset": _Stream.on_variable,
-    "newexten": _Stream.on_line,
-    "hanguprequest": _Stream.on_hangup_request,
-    "softhanguprequest": _Stream.on_hangup_request,
-    "hangup": _Stream.on_hangup,
-    "rtcpsent": _Stream.on_rtcp,
-    "rtcpreceived": _Stream.on_rtcp,
-    "cdr": _Stream.on_cdr,
-    "dtmfend": _Stream.on_digit,
-    "hold": _Stream.on_span,
-    "unhold": _Stream.on_span,
-    "mixmonitorstart": _Stream.on_span,
-    "mixmonitorstop": _Stream.on_span,
+_HANDLERS: Final[dict[str, Callable[[Stream, Event, float | None], Said]]] = {
+    "newchannel": Stream.on_channel,
+    "newstate": Stream.on_channel,
+    "status": Stream.on_channel,
+    "bridgeenter": Stream.on_channel,
+    "bridgeleave": Stream.on_channel,
+    "dialbegin": Stream.on_dial,
+    "dialstate": Stream.on_dial,
+    "dialend": Stream.on_dial,
+    "dial": Stream.on_old_dial,
+    "bridge": Stream.on_old_bridge,
+    "link": Stream.on_old_bridge,
+    "varset": Stream.on_variable,
+    "newexten": Stream.on_line,
+    "hanguprequest": Stream.on_hangup_request,
+    "softhanguprequest": Stream.on_hangup_request,
+    "hangup": Stream.on_hangup,
+    "rtcpsent": Stream.on_rtcp,
+    "rtcpreceived": Stream.on_rtcp,
+    "cdr": Stream.on_cdr,
+    "dtmfend": Stream.on_digit,
+    "dtmf": Stream.on_digit,
+    "hold": Stream.on_span,
+    "unhold": Stream.on_span,
+    "mixmonitorstart": Stream.on_span,
+    "mixmonitorstop": Stream.on_span,
+    "monitorstart": Stream.on_span,
+    "monitorstop": Stream.on_span,
 }

@@ -1,7 +1,8 @@
-"""Bodies of Asterisk's REST interface (ARI): `rtp_statistics` of channels, and channels.
+"""Bodies of Asterisk's REST interface (ARI): `rtp_statistics` of channels, channels, and events.
 
-A body of `GET /channels/{id}/rtp_statistics` (model `RTPstat`) says of whom it is by the channel's
-id alone; a list of `GET /channels` in the same file adds the Call-ID, the endpoint and which end it
+Where there are events of an application, all is read with them (`application`). Without them, a
+body of `GET /channels/{id}/rtp_statistics` (model `RTPstat`) says of whom it is by the channel's id
+alone; a list of `GET /channels` in the same file adds the Call-ID, the endpoint and which end it
 is. Without one, the leg is taken to be the caller's. Both are read while the call goes on: what
 they say is partial, and has no end.
 """
@@ -14,19 +15,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunktrace.facts import End, Observation
+from trunktrace.sources.asterisk.application import Application
 from trunktrace.sources.asterisk.media import say_quality
 from trunktrace.sources.asterisk.names import (
     ChannelName,
     channel_name,
     created_at,
     number_of,
+    numbers_in,
     person_of,
     unique_id,
 )
 from trunktrace.sources.asterisk.quality import Quality, quality_of
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
-from trunktrace.sources.parsed import Parsed
+from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
 from trunktrace.sources.shapes.bodies import bodies
 from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
@@ -53,6 +56,9 @@ _FIELDS: Final = {
 }
 """Names in the quality string by those in `RTPstat` (`normdev` is its word for the mean)."""
 
+
+_OF_OTHERS: Final = frozenset({"type", "message", "bridge_type", "technology", "channel_ids"})
+"""Keys of events, errors (`{"message": "Channel not found"}`), bridges, endpoints, applications."""
 
 _MOST_DIALED: Final = 64
 _DIALED: Final = "AppDial"
@@ -95,8 +101,13 @@ class _Leg:
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     """One observation for each channel; the last statistics of a channel count."""
+    found = list(bodies(data))
+    if any(not isinstance(body, Broken) and _is_event(body) for _, body in found):
+        application = Application(reading)
+        broken, ignored = take_each(found, lambda body: _take_beside_events(application, body))
+        return Parsed(tuple(application.observations(NAME)), broken, ignored)
     legs: dict[str, _Leg] = {}
-    broken, ignored = take_each(bodies(data), lambda body: _take(legs, body))
+    broken, ignored = take_each(found, lambda body: _take(legs, body))
     peers = _peers(legs.values())
     dialed = _dialed_for(legs.values())
     told = [
@@ -106,14 +117,34 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     return Parsed(tuple(told), broken, ignored)
 
 
+def _is_event(body: Record) -> bool:
+    """Whether it is an event of a channel that it names."""
+    channels = (object_in(body, key) for key in ("channel", "peer"))
+    return "type" in body and any(text_in(one, "name") for one in channels)
+
+
+def _take_beside_events(application: Application, body: Record) -> str | None:
+    """As `_take`, in a file in which there are events."""
+    if "type" in body:
+        return application.take(body)
+    legs: dict[str, _Leg] = {}
+    said = _take(legs, body)
+    for leg in legs.values():
+        if leg.channel is not None:
+            return application.take_channel(leg.channel)
+        application.take_statistics(leg.unique, _pairs(body))
+    return said
+
+
 def _take(legs: dict[str, _Leg], body: Record) -> str | None:
     """Why a body could not be read; empty if it was, None if it says nothing of a leg."""
     if "channel_uniqueid" in body or "rxcount" in body or "txcount" in body:
         return _take_statistics(legs, body)
+    if not _OF_OTHERS.isdisjoint(body):
+        return None
     if "id" in body and "name" in body:
         return _take_channel(legs, body)
-    # Events of an application, and answers such as {"message": "Channel not found"}.
-    return None if "type" in body or "message" in body else "neither statistics nor a channel"
+    return "neither statistics nor a channel"
 
 
 def _take_statistics(legs: dict[str, _Leg], body: Record) -> str | None:
@@ -230,6 +261,7 @@ def _observation(
     draft.complete = False
     draft.start = leg.created
     draft.identify("channel_id", leg.unique)
+    draft.hide(*numbers_in(leg.unique, None if peer is None else peer.unique))
     if leg.name is not None:
         draft.hide(*leg.name.persons)
         draft.identify(ENDPOINT, leg.name.endpoint)

@@ -108,7 +108,7 @@ def _attempt(leg: Leg) -> Attempt:
         start=leg.began_at or leg.created,
         end=leg.answered_at or leg.ended_at,
         trunk_id=leg.name.endpoint,
-        status_code=200 if leg.up else leg.sip_code,
-        failure=None if leg.up or leg.sip_code else _FAILURES.get(leg.dial_status or ""),
+        status_code=200 if leg.up else leg.code,
+        failure=None if leg.up or leg.code else _FAILURES.get(leg.dial_status or ""),
         progress=True if leg.rang else None,
     )

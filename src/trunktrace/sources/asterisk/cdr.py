@@ -8,7 +8,6 @@ that a call was answered.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,32 +20,25 @@ from trunktrace.sources.asterisk.names import (
     ChannelName,
     channel_name,
     created_at,
+    moment,
     number_of,
+    numbers_in,
     unique_id,
 )
 from trunktrace.sources.asterisk.quality import Quality, quality_of, string_of
+from trunktrace.sources.asterisk.rows import Cells, disposition_of, rows
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
 from trunktrace.sources.parsed import Broken, Parsed
 from trunktrace.sources.reading import AS_IT_IS, Reading
-from trunktrace.sources.shapes.lines import text_lines
-from trunktrace.sources.shapes.values import count, iso_time
+from trunktrace.sources.shapes.values import count, decimal, iso_time
 
 NAME: Final = "asterisk-cdr"
 
-MAX_ROW_BYTES: Final = 64 * 1024
+_OUTGOING: Final = frozenset({"AppDial", "AppDial2"})
+"""The application of a channel that was dialled, by a `Local` channel or for itself."""
 
-_BASE: Final = [
-    *("accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp"),
-    *("lastdata", "start", "answer", "end", "duration", "billsec", "disposition", "amaflags"),
-]
-_NEW: Final = ["peeraccount", "linkedid", "sequence"]
-_HEADER: Final = frozenset({"channel", "dstchannel", "disposition"})
-_ALIASES: Final = {"calldate": "start", "answerdate": "answer", "hangupdate": "end"}
-_UNIQUE: Final = re.compile(r"(?:[\w.-]{1,64}-)?\d{9,11}\.\d{1,10}")
-_DISPOSITIONS: Final = frozenset(
-    {"ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION", "UNKNOWN"}
-)
+_EPOCH: Final = re.compile(r"\d{9,10}(?:\.\d{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,13 @@ class _Row:
 
     @property
     def answered(self) -> bool:
+        """Whether the channel that was dialled answered; of one alone, whether it did."""
         return self.disposition == "ANSWERED"
+
+    @property
+    def caller_answered(self) -> bool:
+        """Whether the caller was: `answer` is his, also where nobody was found (since 12)."""
+        return self.answered or self.answer is not None
 
     @property
     def unique(self) -> str:
@@ -81,9 +79,29 @@ class _Call:
         return [row for row in self.rows if row.dialed is not None]
 
     def main(self) -> _Row:
-        """The record that speaks for the caller's leg: an answered one, or the first `Dial`."""
+        """The record that names the parties: an answered one, or the last `Dial`."""
         dialed = self.dialed() or self.rows
         return next((row for row in dialed if row.answered), dialed[-1])
+
+    def answered(self) -> list[_Row]:
+        """The records in which the caller was answered, by whom or by what it may be."""
+        return [row for row in self.rows if row.caller_answered]
+
+    def end(self) -> float | None:
+        """When the last record ended, as far as each tells."""
+        ends = [row.end for row in self.rows if row.end is not None]
+        return max(ends) if len(ends) == len(self.rows) else None
+
+    def seconds(self) -> float | None:
+        """From the caller's first answer to his end."""
+        told = self.answered()
+        if len(told) == 1:
+            return _seconds(told[0].cells, "billsec")
+        answers = [row.answer for row in told if row.answer is not None]
+        end = self.end()
+        if end is None or not answers or len(answers) < len(told):
+            return None
+        return end - min(answers)
 
 
 def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
@@ -91,22 +109,13 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     calls: dict[str, _Call] = {}
     broken: list[Broken] = []
     ignored = 0
-    header: list[str] | None = None
-    for number, line in text_lines(data, max_line_bytes=MAX_ROW_BYTES):
-        if isinstance(line, Broken):
-            broken.append(line)
-            continue
-        if not line.strip():
-            continue
-        cells = _cells(line)
-        if header is None and cells is not None and (found := _header_of(cells)) is not None:
-            header = found
-            ignored += 1
-            continue
-        row = _row(cells, header, reading)
-        if isinstance(row, str):
+    for number, cells in rows(data):
+        row = cells if cells is None or isinstance(cells, Broken) else _row(cells, reading)
+        if isinstance(row, Broken):
+            broken.append(row)
+        elif isinstance(row, str):
             broken.append(Broken(number, row))
-        elif row.channel is None and row.dialed is None:
+        elif row is None or (row.channel is None and row.dialed is None):
             ignored += 1
         else:
             calls.setdefault(_key(row), _Call()).rows.append(row)
@@ -114,55 +123,21 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     return Parsed(tuple(told), tuple(broken), ignored)
 
 
-def _cells(line: str) -> list[str] | None:
-    try:
-        rows = list(csv.reader([line], strict=True))
-    except csv.Error:
-        return None
-    return rows[0] if len(rows) == 1 else None
-
-
-def _header_of(cells: Sequence[str]) -> list[str] | None:
-    names = [cell.strip().lower() for cell in cells]
-    return [_ALIASES.get(name, name) for name in names] if set(names) >= _HEADER else None
-
-
-def _columns(cells: Sequence[str]) -> list[str] | None:
-    """The names of the columns of a row, by how many it has; None for none of cdr_csv's."""
-    extra = len(cells) - len(_BASE)
-    if extra in (1, 4):
-        one = "uniqueid" if _UNIQUE.fullmatch(cells[len(_BASE)]) else "userfield"
-        return [*_BASE, one, *(_NEW if extra == 4 else [])]
-    known = {
-        0: _BASE,
-        2: [*_BASE, "uniqueid", "userfield"],
-        3: [*_BASE, *_NEW],
-        5: [*_BASE, "uniqueid", "userfield", *_NEW],
-    }
-    return known.get(extra)
-
-
-def _row(cells: Sequence[str] | None, header: list[str] | None, reading: Reading) -> _Row | str:
+def _row(told: Cells, reading: Reading) -> _Row | str:
     """A record, or why it is none."""
-    if cells is None:
-        return "no CSV"
-    columns = header or _columns(cells)
-    if columns is None or len(columns) != len(cells):
-        return "not the columns of a call detail record"
-    told = dict(zip(columns, cells, strict=True))
     created = created_at(unique_id(told.get("uniqueid")) or "")
-    start = iso_time(told.get("start"), reading.zone, after=created)
+    start = created if "start" not in told else _time(told, "start", reading, created)
     if start is None:
         return "no time under `start`"
-    disposition = told.get("disposition", "").strip().upper()
-    if disposition not in _DISPOSITIONS:
+    disposition = disposition_of(told)
+    if disposition is None:
         return "no disposition"
     if not told.get("channel"):
         return "no name of a channel"
-    answer = iso_time(told.get("answer"), reading.zone, after=start)
+    answer = _time(told, "answer", reading, start)
     answer = answer if answer is not None and answer >= start else None
-    duration = count(told.get("duration"))
-    end = iso_time(told.get("end"), reading.zone, after=start + (duration or 0))
+    duration = _seconds(told, "duration")
+    end = _time(told, "end", reading, start + (duration or 0.0))
     if end is None and duration is not None and "end" not in told:
         end = start + duration
     return _Row(
@@ -174,6 +149,20 @@ def _row(cells: Sequence[str] | None, header: list[str] | None, reading: Reading
         end if end is not None and end >= (answer or start) else None,
         disposition,
     )
+
+
+def _time(told: Cells, name: str, reading: Reading, after: float | None) -> float | None:
+    """A time; a custom row may have it in Unix seconds (`CDR(start,u)`)."""
+    text = told.get(name, "").strip()
+    if _EPOCH.fullmatch(text):
+        return moment(text)
+    return iso_time(text, reading.zone, after=after)
+
+
+def _seconds(told: Cells, name: str) -> float | None:
+    """A number of seconds; a custom row may have parts of them (`CDR(billsec,f)`)."""
+    found = decimal(told.get(name))
+    return found if found is not None and found >= 0.0 else None
 
 
 def _key(row: _Row) -> str:
@@ -203,31 +192,38 @@ def _names(names: Sequence[ChannelName | None]) -> list[str]:
 def _draft(row: _Row, name: ChannelName, end: End, ends: Ends, record_id: str) -> Draft:
     draft = Draft(NAME, record_id=record_id)
     draft.hide(*name.persons, number_of(row.cells.get("src")), number_of(row.cells.get("dst")))
+    draft.hide(*numbers_in(row.unique, row.cells.get("linkedid")))
     draft.identify(ENDPOINT, name.endpoint)
     draft.identify("host", name.host)
     draft.identify("linked_id", unique_id(row.cells.get("linkedid")) or _key(row))
-    draft.place(ends, end, names=name.names)
+    # Whom the PBX called by itself may be the agent or somebody far away.
+    is_placed = end == "callee" or row.cells.get("lastapp") not in _OUTGOING
+    draft.place(ends, end, names=name.names, states_direction=is_placed)
     draft.say(
         caller_number=number_of(row.cells.get("src")),
         callee_number=number_of(row.cells.get("dst")),
     )
-    draft.start, draft.end = row.start, row.end
-    if row.answered:
-        seconds = count(row.cells.get("billsec"))
+    return draft
+
+
+def _say_end(draft: Draft, row: _Row, answered: bool, seconds: float | None) -> None:
+    if answered:
         draft.answer(200)
-        draft.say(duration_ms=None if seconds is None else seconds * 1000.0)
+        draft.say(duration_ms=None if seconds is None else round(seconds * 1000.0, 3))
     else:
         draft.say(outcome=OUTCOMES.get(row.disposition))
-    return draft
 
 
 def _caller(call: _Call, main: _Row, name: ChannelName, ends: Ends) -> Observation:
     draft = _draft(main, name, "caller", ends, main.unique or _key(main))
     draft.identify("channel_id", main.unique)
-    draft.say(q850_cause=None if main.answered else _cause(call))
+    answered = bool(call.answered())
+    draft.start, draft.end = min(row.start for row in call.rows), call.end()
+    _say_end(draft, main, answered, call.seconds())
+    draft.say(q850_cause=None if answered else _cause(call))
     quality = next((one for row in call.rows if (one := _quality(row)) is not None), None)
     if quality is not None:
-        say_quality(draft, quality, "caller", ends, main.answered, None, _times(main))
+        say_quality(draft, quality, "caller", ends, answered, None, _times(main))
     return draft.build()
 
 
@@ -237,7 +233,10 @@ def _times(row: _Row) -> Times | None:
 
 def _callee(row: _Row, name: ChannelName, index: int, ends: Ends) -> Observation:
     # Its own id is not in the record: the caller's, and which of the dialled channels it is.
-    return _draft(row, name, "callee", ends, f"{_key(row)} {index + 1}").build()
+    draft = _draft(row, name, "callee", ends, f"{_key(row)} {index + 1}")
+    draft.start, draft.end = row.start, row.end
+    _say_end(draft, row, row.answered, _seconds(row.cells, "billsec"))
+    return draft.build()
 
 
 def _cause(call: _Call) -> int | None:
@@ -251,6 +250,13 @@ def _cause(call: _Call) -> int | None:
 
 
 def _quality(row: _Row) -> Quality | None:
-    """The quality string of the caller's channel in the user field, if the dialplan put it."""
-    pairs = string_of(row.cells.get("userfield", ""))
-    return None if pairs is None else quality_of(pairs)
+    """The quality string of the caller's channel in the user field, if the dialplan put it.
+
+    A custom row may have it in a column of its own.
+    """
+    for name, cell in row.cells.items():
+        if name == "userfield" or name.startswith("more "):
+            pairs = string_of(cell)
+            if pairs is not None:
+                return quality_of(pairs)
+    return None

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trunktrace.sources.parsed import Broken
+from trunktrace.sources.shapes.bodies import bodies
+from trunktrace.sources.shapes.jsonlines import Record
 
 MAX_EVENT_BYTES: Final = 64 * 1024
 MAX_LINES: Final = 512
@@ -20,9 +22,18 @@ MAX_LINES: Final = 512
 _KEY: Final = re.compile(r"[A-Za-z][^\s:]{0,150}")
 """`ChanVariable(PJSIP/acme-00000003)` is one too."""
 
+_VARIABLES: Final = frozenset({"chanvariable", "destchanvariable"})
+"""One line for each variable under `channelvars` in manager.conf, all of one key."""
+
+_OF_OTHERS: Final = frozenset({"response", "action"})
+
 _CUT: Final = "the file ends within this event"
 _BANNER: Final = b"Asterisk Call Manager/"
+_CONSOLE: Final = re.compile(rb"(?:<-- |\[.{0,160}: )Examining AMI event\b")
+"""Asterisk's console and log before each event, with `manager set debug on` or `core set debug`."""
+_COMMAND_ENDS: Final = b"--END COMMAND--"
 _BOM: Final = b"\xef\xbb\xbf"
+_OBJECT: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,10 @@ class Event:
     """Why it cannot be believed, whatever it is: it is cut, or a line of it is no `Key: value`."""
 
     def get(self, key: str) -> str | None:
-        """The value under a key (in lower case), None if it is absent or empty."""
+        """The value under a key (in lower case), None if it is absent or empty.
+
+        A variable of the channel is under `chanvariable NAME`.
+        """
         return self.fields.get(key) or None
 
 
@@ -59,9 +73,41 @@ class _Block:
 
 def events(data: bytes) -> Iterator[Event | Broken | None]:
     """Each event of a stream, or why it cannot be read; None is what is no event."""
+    objects = list(_objects(data)) if _OBJECT.match(data) else []
+    if any(isinstance(told, Event) for told in objects):
+        return iter(objects)
+    return _blocks(data)
+
+
+def _objects(data: bytes) -> Iterator[Event | Broken | None]:
+    for number, body in bodies(data):
+        yield body if isinstance(body, Broken) else _event_of(number, body)
+
+
+def _event_of(number: int, body: Record) -> Event | Broken | None:
+    fields = {key.lower(): _text(value) for key, value in body.items()}
+    if not fields.get("event"):
+        known = not fields.keys().isdisjoint(_OF_OTHERS)
+        return None if known else Broken(number, "an object that is no event")
+    return Event(number, fields["event"].lower(), fields)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _blocks(data: bytes) -> Iterator[Event | Broken | None]:
     block: _Block | None = None
     for number, line, is_whole in _lines(data):
         if line.startswith(_BANNER):
+            yield None
+            continue
+        if _CONSOLE.match(line):
+            if block is not None:
+                yield _event(block)
+            block = None
             yield None
             continue
         if not line.strip():
@@ -103,10 +149,14 @@ def _event(block: _Block) -> Event | Broken | None:
         # Names of persons come in any encoding; what matters here is ASCII.
         key, colon, value = line.decode("utf-8", "replace").partition(":")
         if colon and _KEY.fullmatch(key):
-            fields[key.lower()] = value.strip()
+            name = key.lower()
+            if name in _VARIABLES:
+                variable, _, value = value.partition("=")
+                name = f"{name} {variable.strip().lower()}"
+            fields[name] = value.strip()
         else:
             fault = fault or "a line that is no `Key: value`"
     if "event" not in fields:
-        known = not fields.keys().isdisjoint({"response", "action"})
+        known = not fields.keys().isdisjoint(_OF_OTHERS) or block.lines[-1] == _COMMAND_ENDS
         return None if known else Broken(block.line, "lines that are no event")
     return Event(block.line, fields["event"].lower(), fields, fault)

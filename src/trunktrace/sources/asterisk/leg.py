@@ -38,6 +38,8 @@ class Leg:
 
     unique: str
     name: ChannelName
+    has_id: bool = True
+    """False where a record names the channel alone; `unique` is then made of the caller's."""
     linked: str | None = None
     created: float | None = None
     """From its id, in whole seconds."""
@@ -51,6 +53,8 @@ class Leg:
     ringing_at: float | None = None
     answered_at: float | None = None
     ended_at: float | None = None
+    record_answer: float | None = None
+    """As the first `Cdr` event has it, in whole seconds."""
     record_end: float | None = None
     dialed: bool = False
     dialed_by: str | None = None
@@ -58,6 +62,8 @@ class Leg:
     sip_code: int | None = None
     cause: int | None = None
     gave_up: bool = False
+    is_dropped: bool = False
+    """Whether Asterisk let go of it before it was answered."""
     peer_name: str | None = None
     dialing: list[str] = field(default_factory=list[str])
     """Ids of the channels that it had dialled."""
@@ -97,6 +103,16 @@ class Leg:
         was_seen_to_begin = self.first_state is not None or bool(self.dialing)
         return "caller" if is_first or was_seen_to_begin else "callee"
 
+    @property
+    def code(self) -> int | None:
+        """The SIP code of the final answer that was no 200.
+
+        Of a channel that Asterisk canceled `TechCause` is no answer of anybody's, but what it makes
+        of its own cause (500 of 127).
+        """
+        is_canceled = self.dialed and (self.is_dropped or self.dial_status == "CANCEL")
+        return None if is_canceled and self.sip_code != CANCELED else self.sip_code
+
     def quality(self) -> Quality | None:
         """What Asterisk says of the media of the whole leg; None where it said nothing."""
         return quality_of(self.quality_pairs) or quality_of(self.copied_pairs)
@@ -110,6 +126,14 @@ class Leg:
         """Numbers and names of persons that an event of the leg holds: they are hidden."""
         if len(self.persons) < _MOST_PERSONS:
             self.persons.update(person for person in persons if person)
+
+    def had_dialed(self, other: Leg) -> None:
+        """This channel had another one dialled: two legs of one call."""
+        if other.dialed_by != self.unique:
+            self.dialing.append(other.unique)
+        other.dialed_by = self.unique
+        self.linked = self.linked or self.unique
+        other.linked = other.linked or self.linked
 
     def answered(self, at: float | None) -> None:
         """The 2xx was sent or came."""

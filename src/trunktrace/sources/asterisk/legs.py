@@ -19,9 +19,36 @@ from trunktrace.sources.shapes.values import count
 Said = str | None
 """Why an event could not be read; empty if it was, None if it says nothing of a leg."""
 
+RING: Final = 4
+"""A call comes in."""
+
 _UP: Final = 6
 _RINGING: Final = 5
 _MOST_DIALED: Final = 64
+_LAST: Final = frozenset({"hanguprequest", "softhanguprequest", "hangup"})
+"""The state in these began some time before."""
+
+STATES: Final = {
+    "down": 0,
+    "rsrvd": 1,
+    "offhook": 2,
+    "dialing": 3,
+    "ring": RING,
+    "ringing": _RINGING,
+    "up": _UP,
+    "busy": 7,
+    "dialing offhook": 8,
+    "pre-ring": 9,
+}
+"""Words for the state of a channel, by the number of each (`ast_state2str`)."""
+
+
+def state_of(event: Event, prefix: Literal["", "dest"] = "") -> int | None:
+    """The state of the channel, by its number; before 1.6 there was the word alone."""
+    told = event.get(f"{prefix}channelstate")
+    if told is None and not prefix:
+        return STATES.get((event.get("state") or "").lower())
+    return count(told)
 
 
 @dataclass(slots=True)
@@ -59,8 +86,37 @@ class Legs:
             return self.by_name.get(text)
         leg = self.by_id.get(believed)
         if leg is None:
-            leg = self.by_id[believed] = Leg(believed, name, created=created_at(believed))
-            self.by_name[text] = leg
+            leg = self._without_id(text, believed) or Leg(believed, name)
+            leg.unique, leg.has_id, leg.created = believed, True, created_at(believed)
+            self.by_id[believed] = self.by_name[text] = leg
+        return leg
+
+    def named(self, text: str, caller: Leg) -> Leg | None:
+        """The channel of that name that a record says was dialled; None for no leg."""
+        name = channel_name(text)
+        leg = self.by_name.get(text)
+        # Names come again when Asterisk starts anew.
+        is_known = leg is not None and (leg.has_id or leg.dialed_by == caller.unique)
+        if is_known or name is None:
+            return leg
+        unique = f"{caller.unique} {len(caller.dialing) + 1}"
+        leg = self.by_id[unique] = self.by_name[text] = Leg(unique, name, has_id=False)
+        leg.dialed = True
+        caller.had_dialed(leg)
+        return leg
+
+    def _without_id(self, text: str, unique: str) -> Leg | None:
+        """The leg that was known by this name alone, and now by this id."""
+        leg = self.by_name.get(text)
+        if leg is None or leg.has_id:
+            return None
+        created = created_at(unique)
+        if created is not None and leg.record_end is not None and created > leg.record_end:
+            return None
+        self.by_id.pop(leg.unique, None)
+        caller = self.by_id.get(leg.dialed_by or "")
+        if caller is not None:
+            caller.dialing.append(unique)
         return leg
 
     def seen(
@@ -71,15 +127,19 @@ class Legs:
         leg.own_number = leg.own_number or number_of(own)
         leg.other_number = leg.other_number or number_of(other)
         leg.know(person_of(own), person_of(other))
-        state = count(event.get(f"{prefix}channelstate"))
+        state = state_of(event, prefix)
+        leg.call_id = event.get(f"{prefix}chanvariable sipcallid") or leg.call_id
+        changed = event.name == "newstate"
+        if event.name in _LAST:
+            at = None
         if state == _UP:
             leg.up = True
-            if leg.was_down or event.name == "newstate":
+            if leg.was_down or changed:
                 leg.answered(at)
         elif state is not None and state < _UP:
             leg.was_down = True
         if state == _RINGING:
-            leg.progressed(at)
+            leg.progressed(at if changed else None)
 
     def asked_to_end(self, leg: Leg, by_far_end: bool) -> None:
         """Somebody wants an answered leg to end; of many times the first ones count."""

@@ -10,12 +10,18 @@ from typing import Final
 from trunktrace.sip import codecs
 from trunktrace.sources.shapes.values import unix_time
 
-_TECHNOLOGIES: Final = frozenset({"pjsip", "sip", "iax2", "dahdi", "ooh323"})
+_TECHNOLOGIES: Final = frozenset(
+    {
+        *("pjsip", "sip", "iax2", "dahdi", "ooh323"),
+        *("zap", "h323", "misdn", "sccp", "dongle", "quectel"),
+    }
+)
 """What can be a leg of a trunk; `Local` and the like are Asterisk's own."""
 
 _UNIQUE: Final = re.compile(r"[A-Za-z0-9_.:@+-]{1,150}")
 _CREATED: Final = re.compile(r"(?:.*-)?(\d{9,11})\.\d{1,10}")
 _NUMBER: Final = re.compile(r"\+?[0-9][0-9().\- ]{1,24}")
+_NUMBER_WITHIN: Final = re.compile(r"\+\d{7,15}")
 _MANY_DIGITS: Final = re.compile(r"\d{7}")
 _UNKNOWN: Final = frozenset({"", "<unknown>", "unknown", "anonymous", "s", "h", "none"})
 _LONGEST_NAME: Final = 150
@@ -82,6 +88,11 @@ def moment(value: object) -> float | None:
     """Unix seconds as Asterisk writes them; a number of 11 digits is no time of a call."""
     told = unix_time(value)
     return told if told is not None and told < _LATEST_S else None
+
+
+def numbers_in(*ids: str | None) -> list[str]:
+    """Numbers of persons in ids that an application made up itself (`carrier-+15555550143`)."""
+    return [number for one in ids if one for number in _NUMBER_WITHIN.findall(one)]
 
 
 def number_of(text: str | None) -> str | None:

@@ -40,7 +40,7 @@ _NO_STRING: Final = re.compile(r"[A-Za-z][\w-]{0,40}:(?:\s|$)|--$|\s*$")
 _VALUE: Final = re.compile(r"Value:", re.IGNORECASE)
 """Follows the manager's line with the name of the variable."""
 
-_VARIABLE: Final = re.compile(r"RTPAUDIOQOS([A-Z]*)", re.IGNORECASE)
+_VARIABLE: Final = re.compile(r"RTP(AUDIO|VIDEO|TEXT)QOS([A-Z]*)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -90,18 +90,19 @@ def parse(data: bytes, reading: Reading = AS_IT_IS) -> Parsed:
     strings = _Strings()
     broken: list[Broken] = []
     ignored = 0
-    variable = ""
+    variable, is_audio = "", True
     for number, line in text_lines(data, max_line_bytes=MAX_CHARACTERS):
         if isinstance(line, Broken):
             broken.append(line)
             continue
         named = _VARIABLE.search(line)
         if named or _VALUE.match(line) is None:
-            variable = named[1] if named else ""
-        if _LOOKS_LIKE.search(line) is not None:
+            variable = named[2] if named else ""
+            is_audio = named is None or named[1].upper() == "AUDIO"
+        if _LOOKS_LIKE.search(line) is not None and is_audio:
             said = strings.take(line, "BRIDGED" in variable.upper())
         else:
-            said = None if named or _NO_STRING.match(line) else "no quality string"
+            said = None if named or not is_audio or _NO_STRING.match(line) else "no quality string"
         if said is None and line.strip():
             ignored += 1
         elif said:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trunktrace.sources.asterisk.leg import CANCELED, OUTCOMES, Leg
 from trunktrace.sources.asterisk.media import say_intervals, say_quality
+from trunktrace.sources.asterisk.names import numbers_in
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.ends import ENDPOINT, Ends
 from trunktrace.sources.shapes.values import milliseconds_between
@@ -12,19 +13,21 @@ from trunktrace.sources.shapes.values import milliseconds_between
 def draft_of(leg: Leg, ends: Ends, source: str) -> Draft:
     """The observation in the making, with all that the leg knows by itself but its media."""
     draft = Draft(source, record_id=leg.unique)
-    draft.hide(*leg.persons, *leg.name.persons)
-    draft.identify("channel_id", leg.unique)
+    draft.hide(*leg.persons, *leg.name.persons, *numbers_in(leg.unique, leg.linked))
+    draft.identify("channel_id", leg.unique if leg.has_id else None)
     draft.identify("linked_id", leg.linked or leg.unique)
     draft.identify(ENDPOINT, leg.name.endpoint)
     draft.identify("host", leg.name.host)
-    draft.place(ends, leg.end, names=leg.name.names)
+    # Whom the PBX called by itself may be the agent or somebody far away.
+    is_placed = bool(leg.name.text) and not (leg.dialed and leg.end == "caller")
+    draft.place(ends, leg.end, names=leg.name.names, states_direction=is_placed)
     draft.say(
         call_id=leg.call_id,
         codec=leg.codec,
         clock_rate_hz=leg.rtcp.clock_hz(),
         ptime_ms=leg.rtcp.ptime_ms(),
         caller_number=leg.own_number if leg.end == "caller" else leg.other_number,
-        callee_number=leg.dialed_number or (leg.own_number if leg.end == "callee" else None),
+        callee_number=leg.dialed_number or _own_callee_number(leg),
         dtmf_count=leg.dtmf_count or None,
     )
     draft.start = leg.began_at or leg.created
@@ -35,14 +38,20 @@ def draft_of(leg: Leg, ends: Ends, source: str) -> Draft:
     return draft
 
 
+def _own_callee_number(leg: Leg) -> str | None:
+    """The number of a channel that was dialled; one that was originated may have its caller's."""
+    is_own = leg.end == "callee" and leg.own_number != leg.other_number
+    return leg.own_number if is_own else None
+
+
 def _say_end(draft: Draft, leg: Leg) -> None:
     """The final answer, or what the PBX says instead of one."""
     progress = True if leg.rang else None
     if leg.up:
         draft.answer(200, q850_cause=leg.cause)
         return
-    draft.answer(leg.sip_code, q850_cause=leg.cause, progress=progress)
-    if leg.sip_code not in (None, CANCELED):
+    draft.answer(leg.code, q850_cause=leg.cause, progress=progress)
+    if leg.code not in (None, CANCELED):
         return
     # 487 answers a CANCEL: of Asterisk's own after its dial timeout, or of a caller who gave up.
     outcome = "canceled" if leg.gave_up else OUTCOMES.get(leg.dial_status or "")
