@@ -68,4 +68,5 @@ async def _dial(planned: list[Play], after_progress: bool) -> None:
     assert server.doubles == 0
     for attempt in attempts[:-1]:
         assert decide(attempt, after_progress=after_progress).goes_on
-    assert failed is None or not attempts[-1].answered
+    # Who answered between two looks, while LiveKit was putting them out already, is no call.
+    assert failed is None or not attempts[-1].answered or not server.there

@@ -30,7 +30,7 @@ from trunktrace.timeline import Mark, recording_delay_ms
 from trunktrace.windows import MediaWindow
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, TracerProvider
 
 CALL_KEY: Final = create_key("trunktrace-call")
 """Context key under which the current call travels; the trace id is looked up first."""
@@ -82,6 +82,7 @@ class LiveCall(Remembered):
         "root",
         "root_span_id",
         "spans",
+        "tracer_provider",
         "view",
     )
 
@@ -96,6 +97,8 @@ class LiveCall(Remembered):
         super().__init__(trace_id, redaction)
         self.root_span_id = root_span_id
         self.root = root
+        # The provider that made the root, where it was given by hand.
+        self.tracer_provider: TracerProvider | None = None
         self.spans = SpanBook()
         self.view: View | None = None
         self.legs: tuple[CallFacts, ...] = ()

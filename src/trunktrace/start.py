@@ -160,6 +160,7 @@ class CallScope(AbstractContextManager[LiveCall]):
         self._call = call = open_call(
             span, owns_trace=not parent_span.is_valid, redaction=self._redaction
         )
+        call.tracer_provider = self._provider
         call.is_phone_call = True
         call.observe({"session_id": session_id}, source="sip")
         if self._far_end.trace_id is not None:

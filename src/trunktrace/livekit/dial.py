@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -29,7 +30,7 @@ from trunktrace.livekit.room import RoomObserver
 from trunktrace.livekit.settings import Settings
 from trunktrace.redaction import Redaction
 from trunktrace.sip.failover import Decision, attempt_result, decide
-from trunktrace.start import current_call
+from trunktrace.start import current_call, tracer_of
 from trunktrace.timeline import Attempt
 
 if TYPE_CHECKING:
@@ -167,6 +168,9 @@ class _Dial:
         left = self._departure
         if left is not None and not left.gone:
             raise self._end(left.why) from error
+        if attempt.answered:
+            # Between two looks; whoever is put out by then cannot be called back in.
+            raise self._end("the callee answered as the participant was put out") from error
         decision = self._decide()
         if is_last or not decision.goes_on:
             if attempt.status_code is None and left is None:
@@ -231,11 +235,16 @@ class _Dial:
 
 def _connected_room(ctx: Any) -> Any:
     room: Any = getattr(ctx, "room", None)
-    if room is None or not room.isconnected():
+    # A stand-in for a room may not say it; one that does not is taken for connected.
+    if room is None or not getattr(room, "isconnected", _yes)():
         raise ConfigurationError(
             "ctx", type(ctx).__name__, "give a JobContext whose room is connected: ctx.connect()"
         )
     return room
+
+
+def _yes() -> bool:
+    return True
 
 
 def _client(ctx: Any) -> Any:
@@ -272,7 +281,9 @@ def _observing(ctx: Any) -> Generator[RoomObserver | None, None, None]:
 @guarded
 def _own_observer(ctx: Any, job: JobCall | None) -> RoomObserver:
     call, settings = _call_here(job)
-    observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings)
+    made_by = call.tracer_provider
+    tracer = None if made_by is None else partial(tracer_of, made_by)
+    observer = RoomObserver(ctx.room, getattr(ctx, "job", None), call, settings, tracer)
     observer.start(legs_only=True)
     return observer
 

@@ -23,7 +23,7 @@ def sip_answer(error: BaseException) -> tuple[int | None, str | None]:
     code, reason = _stated(error, "sip_status_code"), _stated(error, "sip_status")
     if isinstance(code, str) and code.isascii() and code.isdecimal() and len(code) == _CODE_DIGITS:
         code = int(code)
-    if code is None and _twirp_code(error) is not None:
+    if code is None and twirp_code(error) is not None:
         told = final_answer(_message(error))
         if told is not None:
             code, reason = told[0], reason or told[1]
@@ -43,7 +43,7 @@ def failure_of_error(error: BaseException) -> str:
     """
     if not isinstance(error, Exception):
         return "canceled"
-    code, text = _twirp_code(error), _message(error)
+    code, text = twirp_code(error), _message(error)
     status: object = getattr(error, "status", None)
     is_foreign = code == "unknown" and not text and isinstance(status, int)
     if is_foreign and isinstance(status, int) and status >= _FIRST_SERVER_ERROR:
@@ -57,7 +57,8 @@ def _client_error(error: BaseException) -> str | None:
     return next((name for name in names if name in CLIENT_ERRORS), None)
 
 
-def _twirp_code(error: BaseException) -> str | None:
+def twirp_code(error: BaseException) -> str | None:
+    """The API's own word for an error, such as `not_found`; None for what the API did not say."""
     if _client_error(error) is not None:
         return None  # aiohttp's have a `code` that warns whoever reads it
     code: object = getattr(error, "code", None)
@@ -79,4 +80,4 @@ def _stated(error: BaseException, name: str) -> object:
 
 def is_answer(error: BaseException) -> bool:
     """Whether the API answered with this error, and the request was not lost on its way."""
-    return _twirp_code(error) is not None and failure_of_error(error) != "client_error"
+    return twirp_code(error) is not None and failure_of_error(error) != "client_error"

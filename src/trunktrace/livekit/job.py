@@ -38,7 +38,9 @@ class JobCall:
     def __init__(self, ctx: Any, call: LiveCall, settings: Settings) -> None:
         self.ctx = ctx
         self.call = call
-        self.provider = providers.livekit_provider()
+        # LiveKit may still have the provider that was everybody's when it was imported.
+        self._livekits = providers.livekit_provider()
+        self.provider = providers.maker_of(call.root) or self._livekits
         self.settings = settings
         self.observer = RoomObserver(
             ctx.room, getattr(ctx, "job", None), call, settings, self.tracer
@@ -64,7 +66,7 @@ class JobCall:
 
     def tracer(self) -> trace.Tracer:
         """Makes our own spans in this job's trace."""
-        if providers.livekit_provider() not in (None, self.provider):
+        if providers.livekit_provider() not in (None, self.provider, self._livekits):
             self.check_provider()
         return tracer_of(self.provider or trace.get_tracer_provider())
 
@@ -91,7 +93,7 @@ class JobCall:
                 "OTEL_EXPORTER_OTLP_ENDPOINT, or set a provider in server.setup_fnc (with "
                 "WorkerOptions: prewarm_fnc).",
             )
-        if provider is None or provider is self.provider:
+        if provider is None or provider in (self.provider, self._livekits):
             return
         self.provider = provider
         providers.adopt(provider)
@@ -214,6 +216,7 @@ def open_job(ctx: Any, settings: Settings) -> JobCall | None:
     if running is not None and context.trace_id in (running.call.trace_id, INVALID_TRACE_ID):
         return None
     providers.adopt(providers.livekit_provider())
+    providers.adopt(providers.maker_of(span))
     watch.install()
     call_metrics.install()
     call_metrics.know(settings.directory.names)

@@ -43,6 +43,15 @@ def livekit_provider() -> TracerProvider | None:
     return None
 
 
+def maker_of(root: object) -> TracerProvider | None:
+    """The global provider if this span is one of its own; None for any other."""
+    shared = trace.get_tracer_provider()
+    # Nothing public tells whose a span is.
+    here = getattr(root, "_span_processor", None)
+    is_its = here is not None and here is getattr(shared, "_active_span_processor", None)
+    return shared if is_its and isinstance(shared, TracerProvider) else None
+
+
 def livekit_tracer() -> trace.Tracer:
     """Makes our own spans where livekit-agents makes its own now."""
     return tracer_of(livekit_provider() or trace.get_tracer_provider())

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+from trunktrace.livekit.failures import twirp_code
 from trunktrace.livekit.pauses import pauses
 from trunktrace.sip import participant as sip
 
@@ -18,6 +19,10 @@ the room before it sends one. So long nobody may have been seen."""
 _RPC_S: Final = 5.0
 ASK_EVERY_S: Final = 1.0
 _NOT_FOUND: Final = "not_found"
+_NO_METHOD: Final = frozenset({"bad_route", "unimplemented"})
+_NO_PAGE: Final = 404
+_PAGE: Final = (None, "unknown")
+"""What livekit-api makes of a page that is no answer of the API; None: an error of aiohttp's."""
 _CALL_ID: Final = "sip.callID"
 _RANG: Final = frozenset({"ringing", "automation"})
 
@@ -159,16 +164,32 @@ class Removal:
         by_api, answered, why = None, None, ""
         try:
             async with asyncio.timeout(_RPC_S):
-                found = await self._api.room.get_participant(self._named())
+                found = await self._found()
         except Exception as error:
-            why = "" if _word(error) == _NOT_FOUND else f"get_participant: {_word(error)}"
+            why = f"get_participant: {_word(error)}"
         else:
-            by_api = Seen.of(found)
-            if by_api.status == "active":
-                answered = self._info(found.sid, found.attributes)
+            if found is not None:
+                by_api = Seen.of(found)
+                if by_api.status == "active":
+                    answered = self._info(found.sid, found.attributes)
         in_room = self.in_room()
         absent = in_room is None and by_api is None and not why
         return Look(absent, in_room, by_api, self.here() or answered, why)
+
+    async def _found(self) -> Any:
+        """Who is there by what the API says; None for nobody. Raises what the API does else."""
+        try:
+            return await self._api.room.get_participant(self._named())
+        except Exception as error:
+            if _word(error) == _NOT_FOUND:
+                return None
+            if not _is_no_method(error):
+                raise
+        from livekit.protocol.room import ListParticipantsRequest
+
+        asked = ListParticipantsRequest(room=self._room_name)
+        there = (await self._api.room.list_participants(asked)).participants
+        return next((one for one in there if one.identity == self._identity), None)
 
     def why(self, look: Look) -> str:
         """Why a participant is not known to be gone."""
@@ -192,7 +213,12 @@ class Removal:
         return RoomParticipantIdentity(room=self._room_name, identity=self._identity)
 
 
+def _is_no_method(error: Exception) -> bool:
+    """Whether who answers for the API has no such method: a gateway before it, or a stand-in."""
+    said = twirp_code(error)
+    return said in _NO_METHOD or (said in _PAGE and getattr(error, "status", None) == _NO_PAGE)
+
+
 def _word(error: Exception) -> str:
     """An error in one word: its Twirp code, else its class."""
-    code: object = getattr(error, "code", None)
-    return code if isinstance(code, str) and code else type(error).__name__
+    return twirp_code(error) or type(error).__name__
