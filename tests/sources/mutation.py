@@ -46,6 +46,8 @@ LINES = frozenset({
     "asterisk-cdr", "kamailio-acc",
 })  # fmt: skip
 """Sources of which every line that is not blank is one record, whatever stands on it."""
+BODIES = frozenset({"livekit-webhook", "livekit-participant"})
+"""Those of them of which a record may also stand over several lines, if the first one does."""
 _BOM = b"\xef\xbb\xbf"
 
 _NUMBER = re.compile(rb"\d+(?:\.\d+)?")
@@ -154,7 +156,7 @@ class Mutator:
         if chance.random() < 0.1:
             whole = _changed(whole, chance)
         many = max(1, len(parts))
-        of_lines = self.source in LINES
+        of_lines = self.source in LINES and not (self.source in BODIES and _spans_lines(whole))
         return Broken(whole, original.reading, many, original.persons, original.name, of_lines)
 
 
@@ -189,6 +191,16 @@ def _is_lines_of_json(data: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _spans_lines(data: bytes) -> bool:
+    """Whether its first record goes over several lines."""
+    text = data.removeprefix(_BOM).decode("utf-8", "replace").lstrip()
+    try:
+        end = json.JSONDecoder().raw_decode(text)[1]
+    except (ValueError, RecursionError):
+        return False
+    return "\n" in text[:end]
 
 
 def _bodies(data: bytes) -> Iterator[bytes]:

@@ -109,6 +109,20 @@ def test_rows_of_the_table(method: str, length: int) -> None:
         assert "sip.setup_ms" not in one.facts
 
 
+def test_a_row_without_its_call_id() -> None:
+    """It is broken, and not passed over like an object of something else."""
+    row = {"method": "INVITE", "from_tag": "f", "sip_code": "200", "sip_reason": "OK", "time": T}
+    (broken,) = parse("opensips-acc", json.dumps(row).encode()).broken
+    assert broken.reason == "no Call-ID"
+
+
+def test_a_user_whose_name_begins_like_that_of_an_event() -> None:
+    """`E_bob` called: the row is read."""
+    row = {"method": "INVITE", "from_tag": "f", "callid": "c1", "sip_code": "200",
+           "sip_reason": "OK", "time": T, "caller": "E_bob", "callee": "E_BOB"}  # fmt: skip
+    assert len(parse("opensips-acc", json.dumps(row).encode()).observations) == 2
+
+
 # Names of the operator's ------------------------------------------------------------------------
 
 
@@ -136,6 +150,24 @@ def test_the_key_of_an_account_is_no_number() -> None:
     line = f"{PREFIX}{ANSWERED % (T, 'INVITE', 200)};caller_id=acct-17;callee_id=9"
     for one in parse("kamailio-acc", line.encode()).observations:
         assert not any("number" in key for key in one.facts)
+
+
+def test_a_uri_without_a_user_is_no_number() -> None:
+    """`sip:192.0.2.1` names a host: the next field that names somebody counts."""
+    uris = "from_uri=sip:192.0.2.1;to_uri=<sip:example.com:5060>;ruri=sip:+15555550101@192.0.2.2"
+    line = f"{PREFIX}{ANSWERED % (T, 'INVITE', 200)};{uris}"
+    for one in parse("kamailio-acc", line.encode()).observations:
+        assert "sip.caller.number" not in one.facts
+        assert str(one.facts["sip.callee.number"]).endswith("01")
+
+
+def test_a_trunk_that_is_called_by_its_number() -> None:
+    """Carriers name a trunk by its main number: it is not told in clear."""
+    more = "trunk_id=15555550101;gw=192.0.2.9;carrier=acme"
+    line = f"{PREFIX}{ANSWERED % (T, 'INVITE', 200)};{more}"
+    parsed = parse("kamailio-acc", line.encode())
+    assert "5555550101" not in repr(parsed)
+    assert legs(parsed)["callee"].ids["endpoint"] == "192.0.2.9"
 
 
 def test_hosts_under_other_names() -> None:
@@ -166,6 +198,21 @@ def test_two_reason_headers() -> None:
     for one in parse("kamailio-acc", f"{line};src_user=a;text=b".encode()).observations:
         assert one.facts["sip.reason.q850"] == 21
         assert one.facts["sip.response.reason"] == "Network Blocked"
+
+
+@pytest.mark.parametrize("gateway, codes", [("192.0.2.8", [407, 503]), ("192.0.2.9", [503])])
+def test_a_challenge_of_another_gateway(gateway: str, codes: list[int]) -> None:
+    """One whose gateway was asked again is no attempt; one that nobody answered is."""
+    missed = PREFIX + "ACC: call missed: " + TRANSACTION
+    lines = [
+        f"{missed % (T, 'INVITE', 407)};gw={gateway}",
+        f"{missed % (T + 1, 'INVITE', 503)};gw=192.0.2.9",
+        f"{ANSWERED % (T + 1, 'INVITE', 500)};gw=192.0.2.9",
+    ]
+    told = legs(parse("kamailio-acc", "\n".join(lines).encode()))
+    assert [one.status_code for one in told["callee"].attempts] == codes
+    assert told["callee"].facts["sip.response.status_code"] == 503
+    assert told["callee"].facts["sip.attempt_count"] == len(codes)
 
 
 # CDRs of Kamailio -------------------------------------------------------------------------------
@@ -208,7 +255,7 @@ def test_the_round_trip_of_a_leg() -> None:
 # Logs in JSON -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["log", "message", "MESSAGE", "msg"])
+@pytest.mark.parametrize("key", ["log", "message", "MESSAGE", "msg", "line"])
 def test_lines_in_json(key: str) -> None:
     """A container's log, a journal's, or the JSON log engine: the same facts as the bare lines."""
     lines = [PREFIX + ANSWERED % (T, "INVITE", 200), PREFIX + ANSWERED % (T + 9, "BYE", 200)]
@@ -240,3 +287,10 @@ def test_objects_in_json() -> None:
     parsed = parse("kamailio-acc-json", data.encode())
     assert parsed.observations == parse("kamailio-acc-json", bare.encode()).observations
     assert parsed.observations[0].facts["sip.response.status_code"] == 404
+
+
+def test_a_broken_object_in_json() -> None:
+    """An object that was cut off in a container's log is broken there, too."""
+    data = json.dumps({"log": 'json_acc[71]: {"method":"INVITE","callid":"c1","sip_'})
+    (broken,) = parse("kamailio-acc-json", f"\n{data}".encode()).broken
+    assert broken.line == 2

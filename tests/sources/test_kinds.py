@@ -126,3 +126,17 @@ def test_a_file_of_one_source_is_of_no_other(case: Case) -> None:
     """But for logs, a file is of one source."""
     kind = kind_of(case.data)
     assert kinds_of(case.data) == (() if kind is None else (kind,))
+
+
+@pytest.mark.parametrize("key", ["log", "message", "MESSAGE", "msg", "line"])
+@pytest.mark.parametrize("case", [c for c in CASES if c.name in (
+    "broken-lines.log", "loopback-default.link", "loopback-stderr-log.link", "made-syslog.log",
+    "made-older-versions.log")], ids=str)  # fmt: skip
+def test_a_log_in_json_is_of_the_source_of_its_lines(case: Case, key: str) -> None:
+    """A container's or a journal's log: what `parse` reads is known to `diagnose`, too."""
+    other = json.dumps({key: "INFO: started", "stream": "stderr"}) + "\n"
+    lines = case.data.decode("utf-8", "replace").splitlines()
+    wrapped = "".join(json.dumps({key: line, "stream": "stderr"}) + "\n" for line in lines)
+    assert case.source in kinds_of((other * 40 + wrapped).encode())
+    for text in ("Event: started", "talks to rtpengine: ok", "d3:abc"):
+        assert kinds_of(json.dumps({key: text, "stream": "stderr"}).encode()) == ()

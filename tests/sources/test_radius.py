@@ -499,3 +499,10 @@ def test_legs_with_one_session_id_stay_two() -> None:
         "pstn": "198.51.100.20", "trunk": "203.0.113.7"
     }  # fmt: skip
     assert all(one.facts["sip.call.duration_ms"] == 30_000.0 for one in parsed.observations)
+
+
+@pytest.mark.parametrize("told", ["20261123", "2026-11-23", "2026-W48-1"])
+def test_a_day_alone_is_no_time(told: str) -> None:
+    """It would be midnight, which nobody said."""
+    (one,) = parse(_stop(f'h323-setup-time = "{told}"')).observations[:1]
+    assert "invite" not in {mark.kind for mark in one.marks}

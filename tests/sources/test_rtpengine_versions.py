@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.sources.proxies import legs, parse, total
+from tests.sources.quick import lines_of_json
 
 from trunktrace.sources.kinds import kind_of
 
@@ -163,3 +164,9 @@ def test_the_ssrc_stands_in_a_list(at: str, signed: bool) -> None:
     window = total(told["callee"], "to")
     assert (window.mos, window.rtt_ms, window.jitter_ms) == (4.3, 9.0, 2.0)
     assert total(told["caller"], "by").lost_count == 75
+
+
+def test_brackets_without_an_end_are_quick() -> None:
+    """A line takes time in proportion to its length, whatever opens on it and never closes."""
+    line = b"[1795396180.609211] INFO: " + b"[" * 1900 + b" --- Tag \n"
+    assert lines_of_json(lambda: parse("rtpengine", line * 10)) < 30

@@ -448,3 +448,14 @@ def test_rows_are_selected_by_a_title(before: str) -> None:
     (one,) = parsed.observations
     assert (one.leg, one.facts["sip.call.duration_ms"]) == ("pstn", 30_000.0)
     assert (parsed.broken, parsed.ignored) == ((), 4)
+
+
+def test_a_title_that_selects_rows_and_that_no_header_line_has() -> None:
+    """It is told once: else a misspelt title would pass over the whole file in silence."""
+    told = {"rows": {"column": "ReportTipe", "values": ["END"]},
+            "columns": {"Call-ID": "call_id"}}  # fmt: skip
+    data = b"ReportType,Call-ID\nEND,a@b\nEND,c@d\n"
+    parsed = parse(data, Reading(columns=told))
+    assert [one.line for one in parsed.broken] == [1]
+    assert "rows" in parsed.broken[0].reason
+    assert (parsed.observations, parsed.ignored) == ((), 2)

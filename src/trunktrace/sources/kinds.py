@@ -16,6 +16,7 @@ from trunktrace.sources.sbc.names import columns_of
 from trunktrace.sources.sbc.rows import found_delimiter
 from trunktrace.sources.shapes.bodies import bodies, forms
 from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
+from trunktrace.sources.shapes.wrapped import text_of
 
 LOOKED_AT: Final = 64 * 1024
 """Bytes of a file that are looked at; a JSON body of more is looked at as a whole."""
@@ -131,7 +132,7 @@ def _of_text(head: bytes) -> str | None:
     for line in islice(text.splitlines(), _LINES):
         if _JSON_LINE.match(line):
             return None
-        told = next((kind for kind, begins in _TEXTS if begins.match(line[:1024])), None)
+        told = _by_beginning(line)
         if told is None and line.count(",") >= _LEAST_COMMAS and _CDR_ROW.match(line[:4096]):
             told = "asterisk-cdr"
         if told is None and _RTPENGINE_LOG.search(line[:128]):
@@ -139,6 +140,10 @@ def _of_text(head: bytes) -> str | None:
         if told is not None:
             return told
     return None
+
+
+def _by_beginning(line: str) -> str | None:
+    return next((kind for kind, begins in _TEXTS if begins.match(line[:1024])), None)
 
 
 # JSON -------------------------------------------------------------------------------------------
@@ -222,13 +227,20 @@ def _of_json(data: bytes, head: bytes) -> str | None:
     if b'"resourceSpans"' in start[:256]:
         return "livekit-spans"  # one line may hold all spans of a call
     # A body may be longer than what is looked at of other files.
-    for _, record in islice(bodies(data[:_MOST]), _BODIES):
+    for number, (_, record) in enumerate(islice(bodies(data[:_MOST]), _LINES)):
         if isinstance(record, Broken):
             continue
-        told = _of_record(record)
+        told = (_of_record(record) if number < _BODIES else None) or _of_line_in(record)
         if told is not None:
             return told
     return None
+
+
+def _of_line_in(record: Record) -> str | None:
+    """The source of a log line that an object holds: of those whose readers take it out."""
+    text = text_of(record)
+    told = None if text is None else _by_beginning(text)
+    return told if told in _IN_SYSLOG else None
 
 
 def _of_record(record: Record) -> str | None:

@@ -68,15 +68,22 @@ class AccCall:
     def _tell_own_apart(self) -> None:
         """No attempts: what the proxy refused itself (the caller got that), and challenges.
 
-        A challenge (401, 407) that was answered by a second INVITE is no attempt of its own.
+        A challenge (401, 407) that was answered by a second INVITE is no attempt of its own; where
+        all later ones went to other gateways, it was not answered.
         """
         own = [one for one in self.missed if one.is_own]
         if own and not any(one.method == "INVITE" for one in self.transactions):
             self.transactions.append(own[-1])
-        tried = [one for one in self.missed if not one.is_own]
+        tried = sorted((one for one in self.missed if not one.is_own), key=lambda one: one.at)
+        invites = [one for one in self.transactions if one.method == "INVITE"]
         real = [one for one in tried if one.code not in _CHALLENGES]
-        was_answered = any(_is_answer(one) for one in self.transactions)
-        self.missed = real if real or was_answered else tried[-1:]
+        if not real and not any(_is_answer(one) for one in invites):
+            real = tried[-1:]
+        self.missed = [
+            one
+            for number, one in enumerate(tried, 1)
+            if one in real or _is_left(one, [*tried[number:], *invites])
+        ]
 
     def _tell_failures_apart(self) -> None:
         """Take one of the failures of JSON for what went back to the caller, where it must be."""
@@ -90,6 +97,13 @@ class AccCall:
 
 def _is_answer(record: AccRecord) -> bool:
     return record.method == "INVITE" and record.code < 300
+
+
+def _is_left(challenge: AccRecord, others: list[AccRecord]) -> bool:
+    """Whether the proxy went from the gateway that challenged it to others."""
+    gateway = challenge.first(*names.GATEWAYS)
+    asked = {one.first(*names.GATEWAYS) for one in others}
+    return gateway is not None and not {gateway, None} & asked
 
 
 def _final_of(failures: list[AccRecord]) -> AccRecord | None:
@@ -168,7 +182,7 @@ class _Telling:
 
     def _callee(self, draft: Draft) -> None:
         """What the gateway answered that was tried last."""
-        draft.identify("endpoint", believable_text(self._route) or _host(self._gateway))
+        draft.identify("endpoint", _believed(name_of_ours, self._route) or _host(self._gateway))
         draft.identify("host", _host(self._gateway))
         record = self._answer or _last(self._call.missed) or self._passed_on()
         if record is not None:

@@ -74,11 +74,23 @@ def _objects_of(
             yield number, told
             continue
         read = record_of_object(told, reading.zone)
-        if read is None and (text := text_of(told)) is not None and _object_at(text) >= 0:
-            inner = record(text[_object_at(text) :].encode("utf-8", "replace"), number)
-            if isinstance(inner, dict):
-                read = record_of_object(inner, reading.zone)
+        held = _object_held(told, number) if read is None else None
+        if isinstance(held, Broken):
+            yield number, held
+            continue
+        if held is not None:
+            read = record_of_object(held, reading.zone)
         yield number, Broken(number, read) if isinstance(read, str) else read
+
+
+def _object_held(told: Record, number: int) -> Record | Broken | None:
+    """The object in the text of a log record; broken only where `acc_json` wrote it."""
+    text = text_of(told)
+    begins = -1 if text is None else _object_at(text)
+    if text is None or begins < 0:
+        return None
+    held = record(text[begins:].encode("utf-8", "replace"), number)
+    return held if isinstance(held, dict) or "json_acc" in text else None
 
 
 def calls_of(source: str, read: Iterable[Read], reading: Reading) -> Parsed:

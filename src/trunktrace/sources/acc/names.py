@@ -37,6 +37,12 @@ _IDS: Final = frozenset({"caller_id", "callerid", "callee_id", "a_number", "b_nu
 """Some write a number here, some the key of an account."""
 
 _NUMBER: Final = re.compile(r"\+?\d{5,20}")
+_URI_OF_A_HOST: Final = re.compile(
+    r"<?sips?:(?:\[[0-9a-f:.]{2,45}\]|\d{1,3}(?:\.\d{1,3}){3}|(?:[\w-]{1,63}\.){1,8}[a-z][\w-]{0,62})"
+    r"(?::\d{1,5})?(?:;[^@]{0,256})?>?",
+    re.ASCII | re.IGNORECASE,
+)
+"""Not `sip:15555550101`: some leave the host out."""
 
 
 def person_in(fields: Mapping[str, str], names: tuple[str, ...]) -> str | None:
@@ -51,6 +57,8 @@ def person_in(fields: Mapping[str, str], names: tuple[str, ...]) -> str | None:
 
 
 def is_address(text: str) -> bool:
-    """Whether a value is an IP address, with a port or without."""
+    """Whether a value is an IP address, with a port or without, or a URI without a user."""
+    if _URI_OF_A_HOST.fullmatch(text):
+        return True
     host = parse_host(text) if len(text) <= 64 else None
     return host is not None and host.is_ip

@@ -33,6 +33,7 @@ NAME: Final = "opensips-acc"
 
 _EVENTS: Final = frozenset({"E_ACC_EVENT", "E_ACC_MISSED_EVENT", "E_ACC_CDR"})
 _OF_A_CDR: Final = frozenset({"duration", "ms_duration"})
+_OF_A_ROW: Final = frozenset({"method", "sip_code"})
 _OF_A_CALL: Final = _OF_A_CDR | {"setuptime", "created"}
 
 
@@ -74,9 +75,10 @@ def _event(told: Record) -> tuple[str, Record | None]:
         told = cast("Record", params)
     names = [one for one in told.values() if isinstance(one, str) and one.startswith("E_")]
     event = next((one for one in names if one in _EVENTS), "")
-    if names and not event:
+    is_row = told.keys() >= _OF_A_ROW
+    if names and not event and not is_row:
         return "", None
-    is_acc = bool(event) or "callid" in told or "call_id" in told
+    is_acc = bool(event) or is_row or "callid" in told or "call_id" in told
     return event, told if is_acc else None
 
 

@@ -211,10 +211,10 @@ def _is_address(text: str) -> bool:
 def _time(told: str | None, zone: tzinfo, *, after: float | None = None) -> float | None:
     """As gateways write it, or of the other fashions of GNU Gatekeeper and its like.
 
-    Those are ISO 8601 (also `2026-11-23_13:00:05`) and RFC 2822. A day in January of 1970 is none.
+    Those are ISO 8601 (also `2026-11-23_13:00:05`) and RFC 2822. The first day of 1970 is none.
     """
     found = gateway_time(told, zone, after=after)
-    if found is None and told is not None:
+    if found is None and told is not None and ":" in told:  # a day alone is no time
         iso = iso_time(told.replace("_", " "), zone, after=after)
         found = iso if iso is not None else http_time(told)
     return found if found is not None and found > _FIRST_DAY_S else None

@@ -23,8 +23,8 @@ _LONGEST: Final = 2048
 _CALL: Final = re.compile(
     r"""
       (?<!\w)\[                                    # not the `[7000]` of `rtpengine[7000]`
-      (?: ID="(?P<quoted>[^\s"]{1,512})" (?:\ port="\d{1,5}")?    # 7.5 and 8
-        | (?!core\])(?P<plain>[^\s\]]{1,512}) (?:\ port\ \d{1,5})? )
+      (?: ID="(?P<quoted>[^\s"]{1,512}+)" (?:\ port="\d{1,5}")?    # 7.5 and 8
+        | (?!core\])(?P<plain>[^\s\]]{1,512}+) (?:\ port\ \d{1,5})? )
       \]:?\ (?:\[\w{1,32}\]\ )? (?=---)             # before 5 without a colon
     """,
     re.VERBOSE,

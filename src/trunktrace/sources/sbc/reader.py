@@ -53,6 +53,8 @@ class _File:
         self._layout = None if self._map.has_header else self._by_position()
         self._selecting = self._by_number()
         self._unknown = False
+        self._unselecting: int | None = None
+        """Line of the first header line, as long as none has the column that selects rows."""
         self._calls = Calls()
         self._told: list[tuple[int, list[Cell]]] = []
         self._observations: list[Observation] = []
@@ -66,6 +68,9 @@ class _File:
             else:
                 self._take(row)
         self._observe()
+        if self._unselecting is not None:
+            self._ignored -= 1  # that header line is broken instead
+            self._broken.append(Broken(self._unselecting, _NO_ROW_SELECTED))
         return Parsed(tuple(self._observations), in_file_order(self._broken), self._ignored)
 
     def _take(self, row: Row) -> None:
@@ -91,7 +96,7 @@ class _File:
         """A header line: it says nothing of a call, and that it is none makes every row broken."""
         columns = self._named(row.cells)
         if columns:
-            self._selecting = self._by_number() or self._by_title(row.cells)
+            self._select_by(row)
             self._layout = _Layout(columns, len(row.cells), 0)
             self._ignored += 1
             return
@@ -116,6 +121,15 @@ class _File:
         """The position of the column that selects rows, where the map has it by position."""
         only = self._map.only
         return only[0] if only is not None and isinstance(only[0], int) else None
+
+    def _select_by(self, head: Row) -> None:
+        """A log's header lines of other kinds need not have the column: one of them must."""
+        is_first = self._layout is None
+        self._selecting = self._by_number() or self._by_title(head.cells)
+        if self._selecting is not None or self._map.only is None:
+            self._unselecting = None
+        elif is_first:
+            self._unselecting = head.line
 
     def _by_title(self, cells: tuple[str, ...]) -> int | None:
         only = self._map.only
@@ -152,6 +166,7 @@ class _File:
             self._ignored += not found
 
 
+_NO_ROW_SELECTED: Final = "the column of `rows`, which selects them, is in no header line"
 _MISSED: Final = "no column that the map names is in the header line"
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from trunktrace.sources.shapes.jsonlines import MAX_LINE_BYTES, Record, object_in, record, text_in
 
-_TEXTS: Final = ("log", "message", "MESSAGE", "msg")
-"""Docker, Kamailio (`log_engine_type="json"`), journald and most log shippers."""
+_TEXTS: Final = ("log", "message", "MESSAGE", "msg", "line")
+"""Docker, Kamailio (`log_engine_type="json"`), journald, most log shippers, and Loki's export."""
 
 
 def is_wrapped(data: bytes) -> bool:
