@@ -111,6 +111,8 @@ def test_a_stack_is_no_broken_line() -> None:
         "\t/workspace/pkg/sip/inbound.go:231",
         "github.com/livekit/sip/pkg/sip.(*inboundCall).handleInvite.func1",
         "\t/workspace/pkg/sip/inbound.go:502 +0x1f4",
+        "sync.(*Once).doSlow",
+        "main.main",
         "2026/11/23 10:11:13 WARN SIP request handler not found caller=Server",
     ]
     parsed = _parsed([*told, *aside])
@@ -209,6 +211,21 @@ def test_who_ended_an_outbound_call(reason: str, who: str | None) -> None:
         _line("Closing outbound call", 9.0, status="", result="success", reason=reason),
     )
     assert one.facts.get(c.SIP_HANGUP_SOURCE) == who
+
+
+def test_an_inbound_call_that_the_bridge_ended_itself() -> None:
+    """`hangup` without a BYE is the bridge's own end: a call's longest duration, or a shutdown.
+
+    Source: livekit/sip of 2024 to 2026, `inbound.go` (`context.WithTimeout(ctx, MaxCallDuration)`,
+    `closeWithHangup`; `onBye` logs each BYE at level info).
+    """
+    begun = [_line("processing invite", 0.0), _line("Accepting the call", 1.0)]
+    closing = _line("Closing inbound call", 601.0, status=486, result="success", reason="hangup")
+    one = _one(*begun, closing)
+    assert c.SIP_HANGUP_SOURCE not in one.facts
+    assert one.facts[c.SIP_CALL_DURATION_MS] == pytest.approx(600_000.0)
+    ended = _one(*begun, _line("BYE from remote", 600.9), closing)
+    assert ended.facts[c.SIP_HANGUP_SOURCE] == "caller"
 
 
 def test_after_a_transfer_the_bridge_hangs_up() -> None:

@@ -305,6 +305,13 @@ def test_plivo_says_whether_a_machine_answered() -> None:
     assert one("plivo", {**detected, "Machine": "False"}).facts["sip.answered_by"] == "human"
 
 
+@pytest.mark.parametrize("status", ["ringing", "no-answer", "busy"])
+def test_plivo_says_no_human_of_a_call_that_nobody_answered(status: str) -> None:
+    """`Machine` is `false` there as well: no machine was detected, and no human either."""
+    record = {**PLIVO, "CallStatus": status, "Machine": "false", "AnswerTime": "", "Duration": "0"}
+    assert "sip.answered_by" not in one("plivo", record).facts
+
+
 def test_plivos_attestation_is_a_letter() -> None:
     """`Not Applicable` says nothing."""
     key = "sip.stir.attestation"

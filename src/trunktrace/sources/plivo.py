@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Final
 
+from trunktrace import conventions as c
 from trunktrace.facts import Observation
 from trunktrace.sources.draft import Draft
 from trunktrace.sources.freeswitch.causes import cause_named, outcome_of
@@ -84,7 +85,7 @@ _UNANSWERED: Final = {
 Answer, Busy Line, Rejected, Ring Timeout Reached. Source: Plivo's and Vobiz's pages on causes."""
 
 _DETECTED: Final = {"true": "machine", "false": "human"}
-"""`Machine`, of an answering machine's detection."""
+"""`Machine`, of an answering machine's detection; `false` as well where nobody answered."""
 
 _OTHER_KINDS: Final = (
     "RecordUrl", "RecordingID", "RecordFile", "Digits", "ConferenceUUID", "DialAction",
@@ -131,7 +132,6 @@ def _observed(uuid: str, fields: Fields, reading: Reading) -> Observation:
     draft.identify("linked_id", told("ALegUUID") or uuid)
     draft.start, draft.end = _times(fields, reading)
     draft.say(
-        answered_by=_DETECTED.get((told("Machine") or "").lower()),
         provider_call_id=uuid,
         call_id=told("SIPCallID"),
         trunk_id=told("TrunkID"),
@@ -141,6 +141,8 @@ def _observed(uuid: str, fields: Fields, reading: Reading) -> Observation:
         stir_attestation=told("STIRAttestation"),
     )
     _end(draft, fields)
+    if draft.known(c.SIP_CALL_OUTCOME) == "answered":
+        draft.say(answered_by=_DETECTED.get((told("Machine") or "").lower()))
     return draft.build()
 
 

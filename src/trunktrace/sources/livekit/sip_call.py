@@ -66,7 +66,6 @@ class BridgeCall:
         self.error: str = ""
         self.q850: int | None = None
         self.timed_out_at: float | None = None
-        self.transferred = False
         self.millis: dict[str, float] = {}
         self.snapshots: list[Snapshot] = []
         self._held_since: float | None = None
@@ -180,10 +179,6 @@ class BridgeCall:
             self.q850 = cause
         elif (found := q850_cause(raw)) is not None:
             self.q850 = found
-
-    def on_transferred(self, _record: Record, _at: float) -> None:
-        """The far end took the REFER: the bridge ends the call if nobody else does."""
-        self.transferred = True
 
     def on_media_timeout(self, _record: Record, at: float) -> None:
         """No RTP came for too long."""
@@ -322,12 +317,7 @@ class BridgeCall:
         if self.accepted_at is None:
             cancelled = reason in BY_CALLER_BEFORE_ANSWER
             return "caller" if cancelled and self.direction == "inbound" else None
-        return hung_up_by(
-            reason,
-            direction=self.direction,
-            by_bye=self.bye_at is not None,
-            transferred=self.transferred,
-        )
+        return hung_up_by(reason, direction=self.direction, by_bye=self.bye_at is not None)
 
     def _attempt(self) -> Attempt:
         answered = self.accepted_at is not None
@@ -358,8 +348,6 @@ HANDLERS: Final[dict[str, Handler]] = {
     "SIP call failed": BridgeCall.on_error,
     "BYE from remote": BridgeCall.on_bye,
     "BYE": BridgeCall.on_bye,
-    "inbound call transferred": BridgeCall.on_transferred,
-    "outbound call transferred": BridgeCall.on_transferred,
     "triggering media timeout": BridgeCall.on_media_timeout,
     "Closing inbound call": BridgeCall.on_closing,
     "Closing inbound call with error": BridgeCall.on_closing,

@@ -30,17 +30,21 @@ _COLUMNS: Final = re.compile(r"\t|\s{2,}")
 # Lines that the console's form has between its own: a stack, and what Go's own logger says.
 _STACK: Final = re.compile(
     r"(?:^|[\s|])(?:[\w.@-]+/)+[\w.@()*\[\]-]+$|\.go:\d+(?: \+0x[0-9a-f]+)?$"
+    r"|(?:^|[|\]]\s{1,4})[a-z]\w*\.[\w.()*\[\]-]+$"
     r"|(?:^|[\s|])goroutine \d+ \[[\w ,]+\]:$"
 )
 _PLAIN: Final = re.compile(r"(?:^|[\s|])\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
 _LONGEST_ASIDE: Final = 1024
 
 _TEXTS: Final = ("log", "message", "MESSAGE", "line", "textPayload")
-_NOTHING: Final[Record] = {}
 
 
 class LogLines:
-    """Reads the lines of a log one after the other."""
+    """Reads the lines of a log one after the other.
+
+    It remembers whether the console's form was among them: what that form has between its lines is
+    expected only there, and broken in a log of JSON.
+    """
 
     def __init__(self) -> None:
         self._is_console = False
@@ -62,7 +66,7 @@ class LogLines:
         """The fields of the line with `ts` and `msg`; empty if it is of the log and has none."""
         found = self._read(line, number)
         if isinstance(found, Broken) and self._is_console and _is_aside(line):
-            return dict(_NOTHING)
+            return {}
         return found
 
     def _read(self, line: bytes, number: int) -> Record | Broken:

@@ -11,14 +11,14 @@ from typing import Final
 BYE_Q850: Final = re.compile(r"bye-q\.850-(\d{1,3})", re.IGNORECASE)
 BY_CALLER_BEFORE_ANSWER: Final = frozenset({"cancelled", "canceled"})
 
-_BY_REMOTE: Final = frozenset({"hangup", "bye"})
 _BY_AGENT: Final = frozenset({"removed", "agent-error", "rpc"})
+"""Reasons of the closing line. `removed`: the room was deleted or the participant removed, `rpc`: a
+participant of the room asked for the end."""
+
 _BY_PLATFORM: Final = frozenset({
     "media-timeout", "room-failed", "room-disconnected", "server-shutdown", "shutdown",
     "connection-timeout", "migration", "media-failure", "media-failed", "participant-failed",
 })  # fmt: skip
-"""Reasons of the closing line. `removed`: the room was deleted or the participant removed, `rpc`: a
-participant of the room asked for the end. Both are the agent's doing."""
 
 FAILURES: Final = {
     "no-answer": "timeout",
@@ -69,20 +69,13 @@ DIRECTIONS: Final = {
 """A bridge of 2025 or before writes no `direction`: these messages are of one only."""
 
 
-def hung_up_by(
-    reason: str, *, direction: str | None, by_bye: bool, transferred: bool
-) -> str | None:
+def hung_up_by(reason: str, *, direction: str | None, by_bye: bool) -> str | None:
     """Who ended an answered call: `caller`, `callee`, `agent`, `platform`; None where unsaid.
 
-    `by_bye` is whether the far end's BYE was seen, `transferred` whether the bridge had passed the
-    call on. Without a BYE, `hangup` of an outbound call is the bridge's own end (a limit of its
-    duration, a shutdown), and so is that of an inbound one that was passed on.
+    `by_bye` is whether the far end's BYE was seen. Every bridge logs it: `hangup` without one is
+    the bridge's own end (the call's longest duration, a shutdown, a call that was passed on).
     """
-    if by_bye or reason.startswith("bye-"):
-        return _far_end(direction)
-    if reason == "hangup" and (direction == "outbound" or transferred):
-        return None
-    if reason in _BY_REMOTE:
+    if by_bye or reason == "bye" or reason.startswith("bye-"):
         return _far_end(direction)
     if reason in _BY_AGENT:
         return "agent"

@@ -17,8 +17,8 @@ def one_a_line(data: bytes) -> bytes:
     """The same records one a line; the file as it is where its first line holds a record.
 
     Each stands on the line on which it began, if none before it does. The file stays as it is
-    where any part of it cannot be read: it is told line by line what is broken; and where it is of
-    more than 1 MiB, which nobody has saved by hand.
+    where any part of it cannot be read, or where it holds no record at all (`[]`): it is told line
+    by line what is broken; and where it is of more than 1 MiB, which nobody has saved by hand.
     """
     start = data[:256].removeprefix(_BOM).lstrip()
     if len(data) > _MOST or not start.startswith((b"{", b"[")):
@@ -35,4 +35,4 @@ def one_a_line(data: bytes) -> bytes:
             lines.append(json.dumps(body).encode())
     except RecursionError:  # read at the very limit of what can be nested
         return data
-    return b"\n".join(lines)
+    return b"\n".join(lines) if lines else data
