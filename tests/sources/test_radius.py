@@ -506,3 +506,10 @@ def test_a_day_alone_is_no_time(told: str) -> None:
     """It would be midnight, which nobody said."""
     (one,) = parse(_stop(f'h323-setup-time = "{told}"')).observations[:1]
     assert "invite" not in {mark.kind for mark in one.marks}
+
+
+@pytest.mark.parametrize("line", [b"\x1f", b"\x1e  ", b"\x1c\x1d"])
+def test_control_characters_are_no_blank_line(line: bytes) -> None:
+    """Python strips them like blanks; here they are a record that cannot be read."""
+    parsed = parse(line)
+    assert (len(parsed.broken), parsed.ignored, parsed.observations) == (1, 0, ())

@@ -24,6 +24,9 @@ from trunktrace.sources.shapes.lines import text_lines
 
 _MAX_LINE_BYTES: Final = 16 * 1024
 _MAX_ATTRIBUTES: Final = 1024
+_BLANKS: Final = " \t\r\v\f"
+"""Not all that Python strips: a line of other control characters is a broken one."""
+
 _PAIR: Final = re.compile(
     r"[ \t]*(&?[A-Za-z][A-Za-z0-9_.-]{0,120}(?::\d{1,3})?)[ \t]*(?:\+?=|:=|==)[ \t]*(.*)"
 )
@@ -41,7 +44,7 @@ def detail_records(data: bytes, zone: tzinfo) -> Iterator[Found]:
     """Each record; why it cannot be read; None for one that is no accounting request."""
     block: list[tuple[int, str | Broken]] = []
     for number, line in _lines(data):
-        blank = isinstance(line, str) and not line.strip()
+        blank = isinstance(line, str) and not line.strip(_BLANKS)
         # A line that is not set in begins a record, wherever the blank line before it went.
         begins = isinstance(line, str) and line[:1] not in " \t" and not _PAIR.fullmatch(line)
         if block and (blank or begins):
