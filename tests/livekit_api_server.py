@@ -16,7 +16,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class LiveKitApiServer:
-    """An async context manager; `client` is livekit-api's own client of it while it runs.
+    """An async context manager; `client` is livekit-api's own client of it (at `url`) while
+    it runs.
 
     `methods` are its Twirp methods, by `SIP/CreateSIPParticipant` or the like; `options` are those
     of the client.
@@ -28,13 +29,14 @@ class LiveKitApiServer:
             app.router.add_post(f"/twirp/livekit.{name}", handler)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         self._options = options
+        self.url = ""
         self.client: Any = None
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, 0).start()
-        url = f"http://{HOST}:{self._runner.addresses[0][1]}"
-        self.client = api.LiveKitAPI(url, KEY, SECRET, **self._options)
+        self.url = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        self.client = api.LiveKitAPI(self.url, KEY, SECRET, **self._options)
         return self
 
     async def __aexit__(

@@ -236,15 +236,11 @@ class _Dial:
 def _connected_room(ctx: Any) -> Any:
     room: Any = getattr(ctx, "room", None)
     # A stand-in for a room may not say it; one that does not is taken for connected.
-    if room is None or not getattr(room, "isconnected", _yes)():
+    if room is None or not getattr(room, "isconnected", lambda: True)():
         raise ConfigurationError(
             "ctx", type(ctx).__name__, "give a JobContext whose room is connected: ctx.connect()"
         )
     return room
-
-
-def _yes() -> bool:
-    return True
 
 
 def _client(ctx: Any) -> Any:

@@ -16,7 +16,7 @@ from trunktrace.sources.sbc.names import columns_of
 from trunktrace.sources.sbc.rows import found_delimiter
 from trunktrace.sources.shapes.bodies import bodies, forms
 from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
-from trunktrace.sources.shapes.wrapped import text_of
+from trunktrace.sources.shapes.wrapped import SHIPPED, text_of
 
 LOOKED_AT: Final = 64 * 1024
 """Bytes of a file that are looked at; a JSON body of more is looked at as a whole."""
@@ -161,12 +161,9 @@ def _begins(key: str, start: str) -> Fits:
     return lambda record: (text_in(record, key) or "").startswith(start)
 
 
-_TEXT_KEYS: Final = ("log", "message", "MESSAGE", "line")
-
-
 def _holds_bridge_line(record: Record) -> bool:
     """A shipper's object around a line of livekit-sip's log."""
-    return any('"SCL_' in (text_in(record, key) or "") for key in _TEXT_KEYS)
+    return any('"SCL_' in (text_in(record, key) or "") for key in SHIPPED)
 
 
 _INSIGHTS: Final = "com.twilio.voice.insights.call-"

@@ -19,8 +19,8 @@ from livekit.protocol.sip import (
     SIPParticipantInfo,
     TransferSIPParticipantRequest,
 )
+from tests.livekit_api_server import LiveKitApiServer, error, message
 
-KEY, SECRET = "devkey", "a secret of thirty-two characters or more"
 CALLEE, CALLER = "+15559990000", "+15550002222"
 SIP_ERROR = getattr(api, "SipCallError", None) or api.TwirpError
 """Before livekit-api 1.2 a refusal is a TwirpError."""
@@ -127,12 +127,21 @@ class Room(rtc.EventEmitter[str]):
         self.emit("disconnected", rtc.DisconnectReason.CLIENT_INITIATED)
 
 
-class LiveKit:
+class LiveKit(LiveKitApiServer):
     """The server. `async with` it; `ctx` is what an entrypoint gets."""
 
     def __init__(
         self, script: dict[str, list[Reply]] | None = None, *, without: frozenset[str] = frozenset()
     ) -> None:
+        methods = {
+            "SIP/CreateSIPParticipant": self._create,
+            "SIP/TransferSIPParticipant": self._transfer,
+            "RoomService/GetParticipant": self._get,
+            "RoomService/ListParticipants": self._list,
+            "RoomService/RemoveParticipant": self._remove,
+            "RoomService/UpdateParticipant": self._update,
+        }
+        super().__init__({n: m for n, m in methods.items() if n.partition("/")[2] not in without})
         self.script = {trunk: deque(replies) for trunk, replies in (script or {}).items()}
         self.room = Room()
         self.rooms = {self.room.name: self.room}
@@ -142,24 +151,10 @@ class LiveKit:
         self.transfers: list[TransferSIPParticipantRequest] = []
         self.transfer_reply = Reply(200)
         self._calls = 0
-        app = web.Application()
-        for service, method, handler in (
-            ("SIP", "CreateSIPParticipant", self._create),
-            ("SIP", "TransferSIPParticipant", self._transfer),
-            ("RoomService", "GetParticipant", self._get),
-            ("RoomService", "ListParticipants", self._list),
-            ("RoomService", "RemoveParticipant", self._remove),
-            ("RoomService", "UpdateParticipant", self._update),
-        ):
-            if method not in without:
-                app.router.add_post(f"/twirp/livekit.{service}/{method}", handler)
-        self._runner = web.AppRunner(app)
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        self.api = api.LiveKitAPI(self.url, KEY, SECRET)
+        await super().__aenter__()
+        self.api = self.client
         self.ctx: Any = SimpleNamespace(
             room=self.room,
             api=self.api,
@@ -167,10 +162,6 @@ class LiveKit:
             add_shutdown_callback=lambda _: None,
         )
         return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.api.aclose()
-        await self._runner.cleanup()
 
     @property
     def dialled(self) -> list[str]:
@@ -211,7 +202,7 @@ class LiveKit:
             sip_call_id=call_id,
         )
         if not asked.wait_until_answered and reply.twirp is None and not reply.drop:
-            return _message(info)
+            return message(info)
         if reply.rings:
             room.status(identity, "ringing")
         if reply.gate is not None:
@@ -221,23 +212,23 @@ class LiveKit:
         if reply.drop:
             assert http.transport is not None
             http.transport.abort()
-            return _error("aborted", 500, "")
+            return error("aborted", "", 500)
         if reply.code == 200:
             room.change(identity, {"sip.callIDFull": f"{call_id}@192.0.2.7"} | reply.attributes)
             room.status(identity, "active")
-            return _message(info)
+            return message(info)
         if reply.attributes and reply.joins:
             room.change(identity, reply.attributes)
         if reply.joins and reply.leaves:
             self._gone(identity, room)
         if reply.twirp is not None:
-            code, status, message = reply.twirp
-            return _error(code, status, message, reply.meta)
+            code, status, text = reply.twirp
+            return error(code, text, status, reply.meta)
         assert reply.code is not None
         code, status = TWIRP.get(reply.code, ("unknown", 500 if reply.code < 0 else 400))
         told = {"sip_status_code": str(reply.code), "sip_status": reply.reason}
         text = f"twirp error unknown: INVITE failed: sip status: {reply.code}: {reply.reason}"
-        return _error(code, status, text, told | reply.meta)
+        return error(code, text, status, told | reply.meta)
 
     def _gone(self, identity: str, room: Room | None = None) -> None:
         self.present.pop(identity, None)
@@ -250,12 +241,12 @@ class LiveKit:
         reply = self.present.get(asked.identity)
         if reply is None:
             self.log.append(f"absent {asked.identity}")
-            return _error("not_found", 404, "participant does not exist")
+            return error("not_found", "participant does not exist", 404)
         if reply.removable and reply.lingers <= 0 and asked.identity in self._leaving:
             self._gone(asked.identity)
-            return _error("not_found", 404, "participant does not exist")
+            return error("not_found", "participant does not exist", 404)
         reply.lingers -= 1
-        return _message(ParticipantInfo(identity=asked.identity, sid=f"PA_{asked.identity}"))
+        return message(ParticipantInfo(identity=asked.identity, sid=f"PA_{asked.identity}"))
 
     @property
     def _leaving(self) -> set[str]:
@@ -265,14 +256,14 @@ class LiveKit:
         await http.read()
         self.log.append("list")
         told = [ParticipantInfo(identity=name, sid=f"PA_{name}") for name in self.present]
-        return _message(ListParticipantsResponse(participants=told))
+        return message(ListParticipantsResponse(participants=told))
 
     async def _remove(self, http: web.Request) -> web.Response:
         asked = RoomParticipantIdentity.FromString(await http.read())
         self.log.append(f"remove {asked.identity}")
         reply = self.present.get(asked.identity)
         if reply is None:
-            return _error("not_found", 404, "participant does not exist")
+            return error("not_found", "participant does not exist", 404)
         if reply.picks_up:
             self.rooms[asked.room].status(asked.identity, "active")
         if reply.removable and reply.lingers <= 0:
@@ -281,19 +272,19 @@ class LiveKit:
 
     async def _update(self, http: web.Request) -> web.Response:
         await http.read()
-        return _message(ParticipantInfo())
+        return message(ParticipantInfo())
 
     async def _transfer(self, http: web.Request) -> web.Response:
         self.transfers.append(TransferSIPParticipantRequest.FromString(await http.read()))
         reply = self.transfer_reply
         if reply.twirp is not None:
-            code, status, message = reply.twirp
-            return _error(code, status, message, reply.meta)
+            code, status, text = reply.twirp
+            return error(code, text, status, reply.meta)
         if reply.code == 200:
             return web.Response(body=b"", content_type="application/protobuf")
         code, status = TWIRP.get(reply.code or 0, ("unknown", 400))
         told = {"sip_status_code": str(reply.code), "sip_status": reply.reason}
-        return _error(code, status, "REFER failed", told | reply.meta)
+        return error(code, "REFER failed", status, told | reply.meta)
 
     def request(self, trunk: str = "ST_a", to: str = CALLEE, **more: Any) -> Any:
         """A request as a user of livekit-api writes it."""
@@ -305,14 +296,6 @@ class LiveKit:
             "wait_until_answered": True,
         }
         return CreateSIPParticipantRequest(**(fields | more))
-
-
-def _message(message: Any) -> web.Response:
-    return web.Response(body=message.SerializeToString(), content_type="application/protobuf")
-
-
-def _error(code: str, status: int, text: str, meta: dict[str, str] | None = None) -> web.Response:
-    return web.json_response({"code": code, "msg": text, "meta": meta or {}}, status=status)
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -11,12 +11,11 @@ from livekit.agents import JobContext
 from livekit.protocol.sip import CreateSIPParticipantRequest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
+from tests.livekit_api_server import KEY, SECRET
 
 from .lk import (
     CALLEE,
     CALLER,
-    KEY,
-    SECRET,
     SERVER_ERROR,
     SIP_ERROR,
     LiveKit,

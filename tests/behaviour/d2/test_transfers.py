@@ -8,8 +8,9 @@ import pytest
 from livekit import api
 from livekit.protocol.sip import TransferSIPParticipantRequest
 from opentelemetry.trace import SpanKind, StatusCode
+from tests.livekit_api_server import KEY, SECRET
 
-from .lk import KEY, SECRET, SERVER_ERROR, SIP_ERROR, LiveKit, Reply, refuse
+from .lk import SERVER_ERROR, SIP_ERROR, LiveKit, Reply, refuse
 from .traces import Traces, attributes, everything, in_clear
 
 TARGET = "+15559990033"

@@ -13,9 +13,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from trunktrace.sources.parsed import Broken
-from trunktrace.sources.shapes.jsonlines import MAX_LINE_BYTES, Record, object_in, record, text_in
+from trunktrace.sources.shapes.jsonlines import (
+    MAX_LINE_BYTES,
+    Record,
+    numbered,
+    object_in,
+    record,
+    text_in,
+)
+from trunktrace.sources.shapes.wrapped import SHIPPED
 
-_BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_HEAD: Final = 2048
 """What stands before the fields; the longest that was seen has 160 characters."""
 
@@ -36,7 +43,7 @@ _STACK: Final = re.compile(
 _PLAIN: Final = re.compile(r"(?:^|[\s|])\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
 _LONGEST_ASIDE: Final = 1024
 
-_TEXTS: Final = ("log", "message", "MESSAGE", "line", "textPayload")
+_TEXTS: Final = (*SHIPPED, "textPayload")
 
 
 class LogLines:
@@ -51,16 +58,8 @@ class LogLines:
 
     def records(self, data: bytes) -> Iterator[tuple[int, Record | Broken]]:
         """Each line that is not blank, with its number: what it holds, or why it is broken."""
-        number = start = 0
-        data = data.removeprefix(_BOM)
-        while start <= len(data):
-            end = data.find(b"\n", start)
-            end = len(data) if end < 0 else end
-            number += 1
-            line = data[start:end]
-            start = end + 1
-            if line.strip(b" \t\r\n\v\f"):
-                yield number, self.read(line, number)
+        for number, line in numbered(data):
+            yield number, self.read(line, number)
 
     def read(self, line: bytes, number: int) -> Record | Broken:
         """The fields of the line with `ts` and `msg`; empty if it is of the log and has none."""

@@ -32,10 +32,16 @@ def records(
     `Infinity`, which some writers put where they know nothing, are None; of a key that stands
     twice the last counts.
     """
+    for number, line in numbered(data):
+        yield number, record(line, number, max_line_bytes=max_line_bytes, max_parts=max_parts)
+
+
+def numbered(data: bytes | Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Each line that is not blank with its number (1-based); without a byte order mark."""
     for number, line in enumerate(_lines(data), start=1):
         text = line.removeprefix(_BOM) if number == 1 else line
         if text.strip(b" \t\r\n\v\f"):
-            yield number, record(text, number, max_line_bytes=max_line_bytes, max_parts=max_parts)
+            yield number, text
 
 
 def record(

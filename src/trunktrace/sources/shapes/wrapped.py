@@ -6,8 +6,11 @@ from typing import Final
 
 from trunktrace.sources.shapes.jsonlines import MAX_LINE_BYTES, Record, object_in, record, text_in
 
+SHIPPED: Final = ("log", "message", "MESSAGE", "line")
+"""Under which name a shipper's object has a program's line: docker, journald, Loki's export."""
+
 _TEXTS: Final = ("log", "message", "MESSAGE", "msg", "line")
-"""Docker, Kamailio (`log_engine_type="json"`), journald, most log shippers, and Loki's export."""
+"""The same, and what a program calls its own text (Kamailio: `log_engine_type="json"`)."""
 
 
 def is_wrapped(data: bytes) -> bool:
