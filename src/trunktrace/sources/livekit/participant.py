@@ -24,6 +24,7 @@ from trunktrace.sources.shapes.jsonlines import (
     count_in,
     number_in,
     object_in,
+    records,
     text_in,
     time_in,
 )
@@ -40,7 +41,7 @@ _MOST_STRANGERS: Final = 1000
 def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they came."""
     room = _Room()
-    broken, ignored = take_in_order(one_a_line(data), _key_of, room.take)
+    broken, ignored = take_in_order(records(one_a_line(data)), _key_of, room.take)
     told = tuple(room.observations())
     return Parsed(told, broken, ignored if told else ignored + room.taken)
 

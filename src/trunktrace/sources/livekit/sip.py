@@ -16,9 +16,9 @@ from typing import Final
 from trunktrace.facts import Observation
 from trunktrace.sources.livekit.sip_call import HANDLERS, BridgeCall
 from trunktrace.sources.livekit.sip_lines import LogLines
-from trunktrace.sources.parsed import Broken, Parsed
+from trunktrace.sources.parsed import Parsed
 from trunktrace.sources.shapes.jsonlines import Record, text_in, time_in
-from trunktrace.sources.shapes.ordered import Key, in_file_order, in_order, take_each
+from trunktrace.sources.shapes.ordered import Key, take_in_order
 
 NAME: Final = "livekit-sip"
 
@@ -35,11 +35,9 @@ _MOST_TOLD: Final = 10_000
 def parse(data: bytes) -> Parsed:
     """Every call leg of a log, in the order in which they began."""
     log = BridgeLog()
-    broken: list[Broken] = []
-    ordered, repeated = in_order(LogLines().records(data), broken, _key_of)
-    refused, ignored = take_each(ordered, log.take)
+    broken, ignored = take_in_order(LogLines().records(data), _key_of, log.take)
     told = tuple(log.rest())
-    return Parsed(told, in_file_order([*broken, *refused]), repeated + ignored + log.unsaid)
+    return Parsed(told, broken, ignored + log.unsaid)
 
 
 class BridgeLog:

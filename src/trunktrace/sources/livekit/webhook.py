@@ -19,7 +19,7 @@ from trunktrace.sources.draft import Draft
 from trunktrace.sources.livekit.leg import SeenLeg, is_sip_kind, reason_of, texts_of
 from trunktrace.sources.livekit.whole import one_a_line
 from trunktrace.sources.parsed import Parsed
-from trunktrace.sources.shapes.jsonlines import Record, object_in, text_in
+from trunktrace.sources.shapes.jsonlines import Record, object_in, records, text_in
 from trunktrace.sources.shapes.ordered import Key, take_in_order
 
 NAME: Final = "livekit-webhook"
@@ -44,7 +44,7 @@ _RECORDS_NOTHING: Final = frozenset(
 def parse(data: bytes) -> Parsed:
     """One observation for each SIP participant, in the order in which they joined."""
     rooms: dict[str, _Room] = {}
-    broken, ignored = take_in_order(one_a_line(data), _key_of, partial(_take, rooms))
+    broken, ignored = take_in_order(records(one_a_line(data)), _key_of, partial(_take, rooms))
     told = [one for room in rooms.values() for one in room.observations()]
     return Parsed(tuple(told), broken, ignored)
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from trunktrace.sources.parsed import Broken
-from trunktrace.sources.shapes.jsonlines import Record, records
+from trunktrace.sources.shapes.jsonlines import Record
 
 T = TypeVar("T")
 
@@ -23,11 +23,13 @@ Take = Callable[[Record], str | None]
 
 
 def take_in_order(
-    data: bytes, key_of: Callable[[Record], Key | None], take: Take
+    numbered: Iterable[tuple[int, Record | Broken]],
+    key_of: Callable[[Record], Key | None],
+    take: Take,
 ) -> tuple[tuple[Broken, ...], int]:
     """Have each record of a file taken, in order: what is broken, and how many say nothing."""
     broken: list[Broken] = []
-    ordered, repeated = in_order(records(data), broken, key_of)
+    ordered, repeated = in_order(numbered, broken, key_of)
     refused, ignored = take_each(ordered, take)
     return in_file_order([*broken, *refused]), repeated + ignored
 
